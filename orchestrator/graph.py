@@ -18,6 +18,7 @@ from orchestrator.deadline import Deadline
 from orchestrator.errors import StoreUnreachable
 from orchestrator.models import Event, EventType, Intent, Report
 from orchestrator.store.events import START, key_of
+from orchestrator.tracing import span
 
 _T = TypeVar("_T")
 RunnableConfig = Mapping[str, Any]
@@ -73,7 +74,7 @@ class _Graph(ABC):
         and their code is not installed here.
         """
         state = with_thread(state, config)
-        report = await self._run(state, None)
+        report = await self._traced(state, None)
         return fill_state(state, cast("Report", report))
 
     def invoke(
@@ -109,7 +110,7 @@ class _Graph(ABC):
         Raises InvalidRequest naming the field, UnknownInstance, Overloaded, WorkersNotInstalled.
         """
         events: asyncio.Queue[Event | None] = asyncio.Queue()
-        run = asyncio.ensure_future(self._run(with_thread(state, config), _Stream(events.put_nowait)))
+        run = asyncio.ensure_future(self._traced(with_thread(state, config), _Stream(events.put_nowait)))
         run.add_done_callback(lambda _: events.put_nowait(None))
         try:
             while (event := await events.get()) is not None:
@@ -118,6 +119,13 @@ class _Graph(ABC):
         finally:
             if not run.done():
                 await abandon(run)
+
+    async def _traced(self, state: Mapping[str, Any], stream: "_Stream | None") -> Report | None:
+        with span("parallel_troubleshoot") as traced:
+            report = await self._run(state, stream)
+            if report is not None:
+                traced.set(run_id=report.run_id, outcome=report.outcome.value, committed_by=report.committed_by)
+            return report
 
     @abstractmethod
     async def _run(self, state: Mapping[str, Any], stream: "_Stream | None") -> Report | None:

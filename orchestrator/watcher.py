@@ -46,6 +46,7 @@ from orchestrator.store.keys import ORCHESTRATOR_QUEUE, SYNTHESIS_QUEUE, Keys
 from orchestrator.store.presence import Presence
 from orchestrator.store.records import Claimed, Wakeup
 from orchestrator.store.runs import COMMIT_MARGIN_MS, REARM_MS, RunStore
+from orchestrator.tracing import parent_of, span, start_tracing, stop_tracing
 
 _T = TypeVar("_T")
 _LOGGER = get_logger("orchestrator.watcher")
@@ -332,7 +333,9 @@ class Watcher:
 
     def _handle(self, wakeup: Wakeup, act: Callable[[Wakeup], bool]) -> None:
         """Act on a wake-up, and disarm it if it needs no further action."""
-        with bound(run_id=wakeup.run_id):
+        run_id = wakeup.run_id
+        parent = parent_of(run_id, None, lambda: self._store.traceparent(run_id))
+        with bound(run_id=run_id), span(f"troubleshoot.watch.{wakeup.kind}", parent=parent, run_id=run_id):
             self._act(wakeup, act)
 
     def _act(self, wakeup: Wakeup, act: Callable[[Wakeup], bool]) -> None:
@@ -465,7 +468,9 @@ def _watch() -> None:
     signal.signal(signal.SIGINT, on_signal)
     name = f"{socket.gethostname()}:{os.getpid()}"
     bind_process(worker=f"watcher:{name}")
+    start_tracing(os.environ, service=f"watcher:{name}")
     with ExitStack() as stack:
+        stack.callback(stop_tracing)
         client = stack.enter_context(connect(settings))
         store = RunStore(client, settings)
         publisher = Publisher(make_celery(settings, with_results=False))

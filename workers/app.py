@@ -27,6 +27,7 @@ from orchestrator.logs import bind_process, configure_log, configure_performance
 from orchestrator.store.connection import connect
 from orchestrator.store.keys import Keys
 from orchestrator.store.set_aside import SetAside
+from orchestrator.tracing import start_tracing, stop_tracing
 from workers.runtime.condition import able_places, log_problems, worker_problems
 from workers.runtime.consumer import PauseWhileBlocked
 from workers.runtime.pool import use_thread_pool
@@ -80,6 +81,7 @@ def _begin_without_banner(instance: Any, **_: Any) -> None:
 @worker_init.connect
 def _check_configuration(sender: Any, **_: Any) -> None:
     bind_process(worker=sender.hostname)
+    start_tracing(os.environ, service=sender.hostname)
     queues = [queue.name for queue in sender.app.amqp.queues.consume_from.values()]
     try:
         check_planning(queues, os.environ)
@@ -156,6 +158,7 @@ def _in_prefork_child(**_: Any) -> None:
 @worker_shutdown.connect
 def _close(**_: Any) -> None:
     close_process()
+    stop_tracing()
 
 
 @worker_shutdown.connect

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx2
 
 from orchestrator.logs import mask_log
+from orchestrator.tracing import span
 
 
 def tls_context(url: str, ca_bundle: str | Path | None = None) -> ssl.SSLContext:
@@ -61,7 +62,11 @@ def logged_request(
     """Log the GET that is made in the block, without its query: at ``level``, at INFO at least when it fails."""
     exchange, began, reason = Exchange(), time.monotonic(), "ok"
     try:
-        yield exchange
+        with span(event, kind="client", method="GET", path=path, where=where, attempt=attempt) as traced:
+            try:
+                yield exchange
+            finally:
+                traced.set(status=exchange.status)
     except BaseException as error:
         reason = str(getattr(error, "reason", type(error).__name__))
         raise

@@ -19,6 +19,7 @@ from orchestrator.logs import bound, get_logger
 from orchestrator.run.dispatch import DispatchLease, plan_for_workers
 from orchestrator.sources import source_names
 from orchestrator.store.runs import new_token
+from orchestrator.tracing import HEADER, parent_of, span
 from workers.runtime.ask import SourceRunner
 from workers.runtime.event_loop import BLOCKED_SECONDS
 from workers.runtime.process import current_process
@@ -26,6 +27,8 @@ from workers.runtime.process import current_process
 _LOGGER = get_logger(__name__)
 STARTED_REQUEST = "workers.runtime.consumer:StartedRequest"
 """Request class of every task, for its attribute ``Request``."""
+FAILED = ("error", "timeout", "unexpected", "failed", "timed_out")
+"""Outcomes of a source or run that a trace shows as failures."""
 ENDED = ("cancelled", "done", "frozen")
 """Why a source is not asked whose run needs no answers any more, nor the body of its chord: its part is not counted."""
 
@@ -39,9 +42,18 @@ class _Task(Task):  # type: ignore[misc]  # Celery is untyped
 
     def __call__(self, run_id: str, *args: Any) -> Any:
         """Run the task, each line that is logged meanwhile bound to it."""
-        queue = queue_of(self.app, self.name)
-        with bound(run_id=run_id, task_id=self.request.id, queue=queue, worker=self.request.hostname):
-            return self.run(run_id, *args)
+        queue, request = queue_of(self.app, self.name), self.request
+        parent = parent_of(run_id, request.get(HEADER), lambda: current_process(self.app).store.traceparent(run_id))
+        with (
+            bound(run_id=run_id, task_id=request.id, queue=queue, worker=request.hostname),
+            span(self.name, kind="consumer", parent=parent, run_id=run_id, task_id=request.id, queue=queue) as traced,
+        ):
+            told = self.run(run_id, *args)
+            outcome = told["outcome"] if isinstance(told, dict) else told
+            traced.set(**(told if isinstance(told, dict) else {"outcome": told}))
+            if outcome in FAILED:
+                traced.fail(outcome)
+            return told
 
 
 class RunTask(_Task):

@@ -16,6 +16,7 @@ from orchestrator.logs import get_logger
 from orchestrator.models import Plan
 from orchestrator.store.connection import TlsConnection, broker_failure
 from orchestrator.store.keys import BATCH_PRIORITY, ORCHESTRATOR_QUEUE, SYNTHESIS_QUEUE
+from orchestrator.tracing import headers
 
 HARD_LIMIT_GRACE_SECONDS = 2.0
 """Seconds between the soft limit, at which a source stores ``timeout``, and the hard one, at which prefork kills it."""
@@ -39,7 +40,9 @@ def publish_stage(app: Celery, run_id: str, plan: Plan, *, keep_lease: Callable[
 def publish_synthesis(app: Celery, run_id: str) -> None:
     """Publish the finisher alone. Raises StoreUnreachable."""
     try:
-        app.send_task(SYNTHESIZE_TASK, args=(run_id,), root_id=run_id, retry=False, ignore_result=True)
+        app.send_task(
+            SYNTHESIZE_TASK, args=(run_id,), root_id=run_id, retry=False, ignore_result=True, headers=headers()
+        )
     except (KombuError, RedisError, OSError) as error:
         raise broker_failure(Message("the broker refused the message ({detail})"), error) from error
 
@@ -78,7 +81,8 @@ def publish_chord(app: Celery, run_id: str, canvas: chord, *, keep_lease: Callab
     """
     group_id, last = uuid(), len(canvas.tasks) - 1
     body = canvas.body.clone(task_id=uuid())
-    body.set(root_id=run_id, group_id=group_id)
+    traced = headers()
+    body.set(root_id=run_id, group_id=group_id, **({"headers": traced} if traced else {}))
     try:
         with app.producer_or_acquire() as producer:
             for index, task in enumerate(canvas.tasks):
@@ -97,6 +101,7 @@ def publish_chord(app: Celery, run_id: str, canvas: chord, *, keep_lease: Callab
                     retry=False,
                     ignore_result=True,
                     add_to_parent=False,
+                    headers=traced,
                     **task.options,
                 )
     except (KombuError, RedisError, OSError) as error:

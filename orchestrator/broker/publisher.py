@@ -11,6 +11,7 @@ from orchestrator.broker.app import RUN_TASK, SYNTHESIZE_TASK
 from orchestrator.errors import StoreUnreachable
 from orchestrator.i18n.message import Message
 from orchestrator.store.connection import broker_failure
+from orchestrator.tracing import headers
 
 PUBLISH_TIMEOUT_SECONDS = 0.8
 
@@ -42,7 +43,7 @@ class Publisher:
         self._app.close()
 
     def _send(self, task: str, run_id: str, task_id: str | None) -> None:
-        options = {"task_id": task_id, "root_id": run_id, "retry": False, "ignore_result": True}
+        options = {"task_id": task_id, "root_id": run_id, "retry": False, "ignore_result": True, "headers": headers()}
         try:
             self._app.send_task(task, args=(run_id,), **options)
         except OperationalError:

@@ -48,6 +48,7 @@ from orchestrator.store.records import RunRecord, snapshot
 from orchestrator.store.run_copy import RunCopy
 from orchestrator.store.run_list import RunList
 from orchestrator.store.runs import RunStore, new_token
+from orchestrator.tracing import span
 
 _LOGGER = get_logger(__name__)
 MAX_KNOWN_RUNS = 1_000
@@ -124,9 +125,13 @@ class TroubleshootClient:
         check_pipeline(request)
         safe = self.masked(request)
         deadline = Deadline.after(request.config.total_timeout_seconds)
+        with span("troubleshoot.submit", kind="producer", run_id=run_id):
+            return self._open(run_id, safe, deadline, idempotency_key)
+
+    def _open(self, run_id: str, safe: TroubleshootRequest, deadline: Deadline, idempotency_key: str | None) -> str:
         opened = self._store.open(run_id, safe, nonce=new_token(), idempotency_key=idempotency_key)
         if opened.is_new:
-            _LOGGER.info("run_submitted run_id=%s total_seconds=%s", run_id, request.config.total_timeout_seconds)
+            _LOGGER.info("run_submitted run_id=%s total_seconds=%s", run_id, safe.config.total_timeout_seconds)
             self._remember(run_id, deadline, safe)
             try:
                 self._publisher.publish_run(opened.run_id)

@@ -23,6 +23,7 @@ from orchestrator.run.refine import TOKEN_INTERVAL_SECONDS, LeaseLost, Refiner
 from orchestrator.run.report import last_resort_report, make_report, stored_report
 from orchestrator.store.records import RunRecord
 from orchestrator.store.runs import COMMIT_MARGIN_MS, NewEvent, RunStore, new_token
+from orchestrator.tracing import Span, parent_of, span, traceparent
 
 _LOGGER = get_logger(__name__)
 RENEW_SECONDS = 0.5
@@ -77,8 +78,11 @@ class Finisher:
         if not isinstance(record, RunRecord):
             _LOGGER.info("finish_skipped run_id=%s reason=%s by=%s", run_id, record, self._by)
             return None
-        with bound(run_id=run_id, attempt=record.attempt):
-            return self._finish(record, token, in_place_of_worker)
+        with (
+            bound(run_id=run_id, attempt=record.attempt),
+            span("troubleshoot.finish", run_id=run_id, attempt=record.attempt, by=self._by) as traced,
+        ):
+            return _traced(traced, self._finish(record, token, in_place_of_worker))
 
     def _finish(self, record: RunRecord, token: str, in_place_of_worker: bool) -> Report | None:
         run_id, deadline = record.run_id, Deadline.after(record.remaining_seconds)
@@ -131,8 +135,10 @@ class Finisher:
 
         Raises RunNotFound, StoreUnreachable, SchemaMismatch.
         """
+        parent = None if traceparent() else parent_of(run_id, None, lambda: self._store.traceparent(run_id))
         try:
-            return self._commit_stored(run_id, deadline)
+            with span("troubleshoot.finish", parent=parent, run_id=run_id, by=self._by) as traced:
+                return _traced(traced, self._commit_stored(run_id, deadline))
         except TroubleshootError:
             raise
         except Exception as error:  # noqa: BLE001  # border: whatever is stored, the run ends
@@ -276,6 +282,12 @@ class Finisher:
         log_committed(report)
         run_after_commit(self._after_commit, report)
         return report
+
+
+def _traced(traced: Span, report: Report | None) -> Report | None:
+    if report is not None:
+        traced.set(outcome=report.outcome.value, mode=report.mode.value, committed_by=report.committed_by)
+    return report
 
 
 def log_committed(report: Report) -> None:

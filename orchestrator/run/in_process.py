@@ -25,6 +25,7 @@ from orchestrator.run.loop_thread import LoopThread, end_threads, too_many_block
 from orchestrator.run.source_call import SourceCall, fetched
 from orchestrator.sources import FetchResult, Source, load_source
 from orchestrator.store.records import SourceStart, of_each_job
+from orchestrator.tracing import annotate, span
 
 _LOGGER = get_logger(__name__)
 WORKER = "in-process"
@@ -119,7 +120,10 @@ async def ask(
 
     ``begin`` returns None for a source that another worker has; ``put`` takes the envelope as soon as it is made.
     """
-    with bound(run_id=run_id, source=planned.key, worker=WORKER):
+    with (
+        bound(run_id=run_id, source=planned.key, worker=WORKER),
+        span(f"troubleshoot.source.{planned.source}", run_id=run_id, source=planned.source, worker=WORKER),
+    ):
         start = await begin(planned)
         if start is not None:
             return await _ask(run_id, planned, start, sources=sources, clues=clues, put=put)
@@ -154,6 +158,7 @@ async def _ask(
         await asyncio.wait({waiting}, timeout=max(call.left_seconds, 0.0))
         envelope = call.envelope(lambda: fetched(fetch))
         log_finished(run_id, envelope, "stored")
+        annotate(outcome=envelope.outcome.value, latency_ms=envelope.latency_ms)
         await clues.end(planned)
         if put is not None:
             await put(envelope)

@@ -7,6 +7,7 @@ from typing import TypeVar
 from orchestrator.errors import ConfigurationError, SourceError, WorkersNotInstalled
 from orchestrator.logs import bound, get_logger
 from orchestrator.outcomes import NOT_CONFIGURED
+from orchestrator.tracing import annotate
 
 _LOGGER = get_logger(__name__)
 PAUSE_SECONDS = 0.2
@@ -29,6 +30,7 @@ async def with_retries(ask: Callable[[], Awaitable[T]], retries: int) -> T:
     for attempt in range(1, retries + 1):
         try:
             with bound(attempt=attempt):
+                annotate(attempt=attempt)
                 return await ask()
         except Exception as error:  # border: a source may raise anything
             if not may_pass(error):
@@ -36,6 +38,7 @@ async def with_retries(ask: Callable[[], Awaitable[T]], retries: int) -> T:
             _LOGGER.warning("source_asked_again attempt=%s reason=%s", attempt, getattr(error, "reason", "unexpected"))
         await asyncio.sleep(PAUSE_SECONDS)
     with bound(attempt=retries + 1):
+        annotate(attempt=retries + 1)
         return await ask()
 
 

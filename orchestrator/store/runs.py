@@ -21,6 +21,7 @@ from orchestrator.errors import (
     RunDamaged,
     RunNotFound,
     RunRefused,
+    StoreUnreachable,
     UnknownInstance,
 )
 from orchestrator.i18n.message import Message
@@ -69,6 +70,7 @@ from orchestrator.store.records import (
     to_record,
 )
 from orchestrator.store.report_codec import decode_report, encode_report
+from orchestrator.tracing import traceparent
 
 _LOGGER = get_logger(__name__)
 DISPATCH_LEASE_MS = 1_000
@@ -169,6 +171,7 @@ class RunStore:
                 config.min_sources_required,
                 max(self._ttl_seconds, *self._ttls.values()),
                 " ".join(f"{outcome}={seconds}" for outcome, seconds in self._ttls.items()),
+                traceparent() or "",
                 *sources,
             ],
         )
@@ -363,6 +366,13 @@ class RunStore:
             remaining_seconds=remaining_ms / 1000,
             now_ms=now_ms,
         )
+
+    def traceparent(self, run_id: str) -> str | None:
+        """The span in which the run was submitted; None without tracing, and when the store cannot say."""
+        with suppress(StoreUnreachable, RunDamaged), store_errors():
+            value = self._client.hget(self.keys.run(run_id), "traceparent")
+            return str(value) if value else None
+        return None
 
     def put_envelope(
         self, run_id: str, claim: str, envelope: SourceEnvelope, *, unclaimed: bool = False, by_worker: bool = True

@@ -18,6 +18,7 @@ from orchestrator.diagnosis.rules.diagnose import REQUIRED_MISSING_CAP, STALE_CA
 from orchestrator.logs import get_logger
 from orchestrator.models import Diagnosis
 from orchestrator.synthesis import Case, Synthesis, SynthesisFailed
+from orchestrator.tracing import span
 from workers.config import LlmSettings
 from workers.synthesis.answer import AnswerUnusable, ModelAnswer, answer_text, parse_answer, to_diagnosis
 from workers.synthesis.budget import estimate_tokens
@@ -169,7 +170,9 @@ class LlmSynthesizer:
             job.attempts.append(attempt)
             started = time.monotonic()
             try:
-                await self._read(job, attempt, messages, first_within)
+                with span("llm_call", kind="client", model=model, call=len(job.attempts)) as traced:
+                    await self._read(job, attempt, messages, first_within)
+                    traced.set(tokens_in=attempt.prompt_tokens, tokens_out=attempt.completion_tokens)
                 return self._checked(job, parse_answer(attempt.text, personal=self._redact_personal))
             except LlmFailed as error:
                 attempt.reason, attempt.status = error.reason, error.status

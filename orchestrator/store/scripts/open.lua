@@ -73,8 +73,8 @@ end
 if dispatch_ms > most_ms then return refused('orchestrator', undispatched, rate, dispatch_ms - most_ms) end
 -- The plan is not known yet: the run may ask any source, and so may those that are not dispatched yet.
 local served, soonest = 0, nil
-for i = 20, #ARGV do
-  local wait, waiting, per_second, ms = backlog(queue_at(15 + (i - 20) * 2), KEYS[11], ARGV[i], undispatched, now)
+for i = 21, #ARGV do
+  local wait, waiting, per_second, ms = backlog(queue_at(15 + (i - 21) * 2), KEYS[11], ARGV[i], undispatched, now)
   local excess = math.max(wait, dispatch_ms) - 0.8 * (fanin - math.min(ms, fanin / 2))
   if excess <= 0 or wait == 0 then
     served = served + 1
@@ -82,7 +82,7 @@ for i = 20, #ARGV do
     soonest = { ARGV[i], waiting + undispatched, per_second, excess }
   end
 end
-if soonest and served < math.min(math.max(1, tonumber(ARGV[17])), #ARGV - 19) then
+if soonest and served < math.min(math.max(1, tonumber(ARGV[17])), #ARGV - 20) then
   return refused(soonest[1], soonest[2], soonest[3], soonest[4])
 end
 
@@ -90,6 +90,7 @@ redis.call('HSET', KEYS[1], 'state', 'accepted', 'nonce', nonce, 'request', ARGV
   'created_ms', string.format('%d', now), 'deadline_ms', string.format('%d', now + total),
   'fanin_ms', string.format('%d', now + fanin), 'received', 0, 'expected', 0, 'dropped', 0,
   'event_limit', ARGV[14], 'attempt', 0, 'reads_packed', 1, 'ttls', ARGV[19])
+if ARGV[20] ~= '' then redis.call('HSET', KEYS[1], 'traceparent', ARGV[20]) end
 redis.call('EXPIRE', KEYS[1], ttl)
 emit(KEYS[1], KEYS[2], 'accepted', 0, now, with_numbers(ARGV[13], string.format('"deadline_ms":%d', now + total)))
 -- Wake-ups of expired runs are removed.

@@ -17,6 +17,7 @@ from orchestrator.logs import get_logger
 from orchestrator.models import SourceOutcome, SourceRequest
 from orchestrator.payloads import LogPayload
 from orchestrator.sources import FetchResult, SourceSpec, call_limit_seconds
+from orchestrator.tracing import span
 from workers.config import LogCacheSettings, TwsSettings
 from workers.sources.log_cache.app_keys import AppEntries, asked_keys, first_with_keys, keys_of, read_app_entries
 from workers.sources.log_cache.connection import connect, describe_url, source_error
@@ -102,9 +103,10 @@ class LogCacheSource:
         redis, prefix = self._redis(), self._settings.key_prefix
         instance = request.tws_instance_id or self._default_instance
         try:
-            async with time_limit(lambda _: deadline.remaining()):
-                app = await read_app_entries(redis, jobs, now=now)
-                own = await read_own_entries(redis, key_prefix=prefix, instance=instance, jobs=jobs, now=now)
+            with span("log_cache_read", kind="client"):
+                async with time_limit(lambda _: deadline.remaining()):
+                    app = await read_app_entries(redis, jobs, now=now)
+                    own = await read_own_entries(redis, key_prefix=prefix, instance=instance, jobs=jobs, now=now)
         except (TimeoutError, RedisError) as error:
             raise source_error(error) from None
         elapsed_ms = deadline.elapsed_ms(call_limit_seconds(request.limit_seconds))

@@ -13,6 +13,7 @@ from orchestrator.models import MAX_EVIDENCE_CHARACTERS, Clue, Evidence, SourceO
 from orchestrator.payloads import Passage, RagPayload
 from orchestrator.redaction.redact import redact_start
 from orchestrator.sources import JOB_LOG_SOURCE, FetchResult, SourceSpec, call_limit_seconds
+from orchestrator.tracing import span
 from workers.config import KnowledgeSettings
 from workers.knowledge.base import Hit, KnowledgeBase, SearchResult
 from workers.knowledge.open import open_knowledge_base
@@ -116,9 +117,10 @@ class RagSearch:
     async def _search(self, request: SourceRequest, query: KnowledgeQuery, deadline: Deadline) -> SearchResult:
         began = time.monotonic()
         try:
-            found = await self._knowledge.search(
-                query, limit=request.result_limit, timeout_seconds=deadline.remaining()
-            )
+            with span("knowledge_search", kind="client"):
+                found = await self._knowledge.search(
+                    query, limit=request.result_limit, timeout_seconds=deadline.remaining()
+                )
         except SourceError as error:
             raise error.of(error.where, [f"{_describe(query)} (limit {request.result_limit})"]) from None
         _LOGGER.debug(
