@@ -21,7 +21,7 @@ compile() {
 compile "$@" --extra embedded --output-file requirements.lock pyproject.toml
 # The runtime's versions bind the rest, so that the tests run what the demo runs, and the image what was tested.
 compile "$@" --all-extras --group dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
-compile "$@" --extra workers --extra flower --extra postgres --extra knowledge --constraint requirements-dev.lock \
+compile "$@" --extra workers --extra flower --extra postgres --extra knowledge --extra otel --constraint requirements-dev.lock \
   --output-file requirements-image.lock pyproject.toml
 compile "$@" --group build --constraint requirements-dev.lock --output-file requirements-build.lock
 compile "$@" --group tools --output-file requirements-tools.lock
