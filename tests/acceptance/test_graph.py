@@ -454,7 +454,7 @@ def test_one_source_without_its_code_is_told_as_well(fleet: Fleet, tmp_path: Pat
     """A client that can ask only some of the four says what to install rather than answer from a part."""
     (tmp_path / "stubs" / "resync_stub_sources.py").write_text(
         "from orchestrator.testing import stub_spec\nlog_cache = stub_spec('log_cache')\n"
-        "def __getattr__(name):\n    raise ImportError(name='httpx2')\n",
+        "def __getattr__(name):\n    raise ModuleNotFoundError(name='httpx2')\n",
         "utf-8",
     )
     answer = call(fleet, "function", "Job BATCH001 falhou", config=CONFIG)

@@ -107,7 +107,7 @@ def test_passages_are_embedded_where_an_endpoint_is_set(
     }
     _, out, err = kb(tmp_path, capsys, "index", str(manual), "--no-runbooks", **environ)
     assert "1 passage embedded" in out
-    assert "embedded 1/1 passages" in err
+    assert "embedded 1/1 passage\n" in err
     kb(tmp_path, capsys, "index", str(manual), "--no-runbooks", **environ)
     assert len(embeddings_server.requests) == 1
     _, out, _ = kb(tmp_path, capsys, "search", "starved and slain", **environ)
@@ -127,7 +127,7 @@ def test_an_endpoint_that_fails_while_indexing_leaves_the_documents(
     embeddings_server.statuses = [401]
     code, _, err = kb(tmp_path, capsys, "index", str(manual), "--no-runbooks", **environ)
     assert code == 1
-    assert "os documentos estão indexados, 0 de 1 trechos com vetor; serviço de embeddings: código 401" in err
+    assert "os documentos estão indexados; trechos com vetor: 0 de 1; serviço de embeddings: código 401" in err
     code, out, _ = kb(tmp_path, capsys, "index", str(manual), "--no-runbooks", **environ)
     assert code == 0
     assert "1 vetor de trecho" in out
