@@ -43,6 +43,7 @@ if TYPE_CHECKING:  # "as" of the same name exports it (PEP 484)
     from orchestrator.models import Intent as Intent
     from orchestrator.models import Report as Report
     from orchestrator.models import RunOutcome as RunOutcome
+    from orchestrator.models import RunPage as RunPage
     from orchestrator.models import RunSnapshot as RunSnapshot
     from orchestrator.models import RunState as RunState
     from orchestrator.models import RunSummary as RunSummary
@@ -58,6 +59,7 @@ if TYPE_CHECKING:  # "as" of the same name exports it (PEP 484)
     from orchestrator.sources import Source as Source
     from orchestrator.sources import SourceSpec as SourceSpec
     from orchestrator.sources import call_limit_seconds as call_limit_seconds
+    from orchestrator.store.run_filter import RunFilter as RunFilter
     from orchestrator.web import Identity as Identity
     from orchestrator.web import create_router as create_router
 
@@ -79,13 +81,14 @@ _HOMES = {
     "i18n.languages": ("Language",),
     "i18n.message": ("Message",),
     "models": (
-        *("Clue", "Event", "EventType", "Evidence", "Intent", "Report", "RunOutcome", "RunSnapshot", "RunState"),
-        *("RunSummary", "SourceOutcome", "SourceRequest", "TroubleshootRequest"),
+        *("Clue", "Event", "EventType", "Evidence", "Intent", "Report", "RunOutcome", "RunPage", "RunSnapshot"),
+        *("RunState", "RunSummary", "SourceOutcome", "SourceRequest", "TroubleshootRequest"),
     ),
     "redaction.pieces": ("redact_lines",),
     "redaction.redact": ("redact_start",),
     "routing.pipeline": ("Pipeline", "Reduce", "SourceLimits"),
     "sources": ("FetchResult", "Source", "SourceSpec", "call_limit_seconds"),
+    "store.run_filter": ("RunFilter",),
     "web": ("Identity", "create_router"),
 }
 """Module of each name."""

@@ -864,11 +864,22 @@ class RunSummary(Contract):
     outcome: ReadRunOutcome | None = None
     message: str
     jobs: tuple[str, ...] = ()
+    """The jobs that it is about, as far as they are found by now; before that, those that were given."""
     tws_instance_id: str | None = None
+    user_id: str | None = None
+    """Whose run it is."""
     created_at_ms: int
     deadline_ms: int
     total_latency_ms: float | None = None
     committed_by: str | None = None
+
+
+class RunPage(Contract):
+    """A page of the list of runs."""
+
+    runs: tuple[RunSummary, ...]
+    next: str | None = None
+    """Where the next page begins, None at the end; a page that found few among many runs has it as well."""
 
 
 def is_run_id(value: str) -> bool:

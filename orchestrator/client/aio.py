@@ -15,10 +15,11 @@ from orchestrator.client.follower import AsyncFollower
 from orchestrator.client.sync import TroubleshootClient
 from orchestrator.config import Settings
 from orchestrator.deadline import Deadline
-from orchestrator.models import Event, Report, RunSnapshot, RunSummary, TroubleshootRequest
+from orchestrator.models import Event, Report, RunPage, RunSnapshot, RunSummary, TroubleshootRequest
 from orchestrator.run.finisher import MAX_BY_RULES, Finisher
 from orchestrator.store.connection import connect_async_reader
 from orchestrator.store.events import START, AsyncEventReader, check_event_id
+from orchestrator.store.run_filter import RunFilter
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -174,9 +175,17 @@ class AsyncTroubleshootClient:
             # Retrieved here too: when no reader is left, asyncio would log that nobody retrieved the exception.
             done.exception()
 
-    async def list(self, *, limit: int = 20) -> list[RunSummary]:
+    async def check_owner(self, run_id: str, user_id: str | None) -> None:
+        """See ``TroubleshootClient.check_owner``."""
+        await self.call(self._sync.check_owner, run_id, user_id)
+
+    async def page(self, *, limit: int = 20, after: str | None = None, where: RunFilter | None = None) -> RunPage:
+        """See ``TroubleshootClient.page``."""
+        return await self.call(self._sync.page, limit=limit, after=after, where=where)
+
+    async def list(self, *, limit: int = 20, where: RunFilter | None = None) -> list[RunSummary]:
         """See ``TroubleshootClient.list``."""
-        return await self.call(self._sync.list, limit=limit)
+        return await self.call(self._sync.list, limit=limit, where=where)
 
 
 class _Shared:

@@ -7,7 +7,7 @@ import hashlib
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from functools import lru_cache
 from types import EllipsisType
 from typing import Self
@@ -30,6 +30,7 @@ from orchestrator.models import (
     Event,
     EventType,
     Report,
+    RunPage,
     RunSnapshot,
     RunState,
     RunSummary,
@@ -46,6 +47,7 @@ from orchestrator.store.connection import connect, connect_reader
 from orchestrator.store.events import START, EventReader, check_event_id, key_of, with_results
 from orchestrator.store.records import RunRecord, snapshot
 from orchestrator.store.run_copy import RunCopy
+from orchestrator.store.run_filter import RunFilter
 from orchestrator.store.run_list import RunList
 from orchestrator.store.runs import RunStore, new_token
 from orchestrator.tracing import span
@@ -343,12 +345,33 @@ class TroubleshootClient:
         deadline = waiting.deadline if submitted is None else submitted[0]
         return unreachable_report(record, elapsed_ms=deadline.elapsed_ms(record.total_seconds))
 
-    def list(self, *, limit: int = 20) -> list[RunSummary]:
-        """Summaries of the newest ``limit`` runs, newest first.
+    def check_owner(self, run_id: str, user_id: str | None) -> None:
+        """Raise RunNotFound unless the run was submitted with that ``user_id``; without one, always.
 
-        Raises InvalidRequest for a ``limit`` below 1 or above 1,000, StoreUnreachable.
+        The error is that of a run that is not stored, in words and time. Raises StoreUnreachable.
         """
-        return self._runs.recent(limit=limit)
+        submitted = self._submitted.get(run_id)
+        is_theirs = submitted is not None and submitted[1].user_id == user_id
+        with self.own_run(run_id) if is_theirs else nullcontext():
+            self._store.check_owner(run_id, user_id)
+
+    def page(self, *, limit: int = 20, after: str | None = None, where: RunFilter | None = None) -> RunPage:
+        """The newest ``limit`` runs of those in ``where``, newest first, and where the next page begins::
+
+            failed = RunFilter(outcome=("failed", "timed_out"), job="BATCH001", since="7d")
+            page = client.page(limit=50, where=failed)
+            rest = client.page(limit=50, where=failed, after=page.next) if page.next else None
+
+        At most 10,000 runs are looked at for a page: it may have fewer runs, or none, and ``next`` all the same.
+
+        Raises InvalidRequest for a ``limit`` below 1 or above 1,000 and an ``after`` that is no ``next``,
+        StoreUnreachable.
+        """
+        return self._runs.page(limit=limit, after=after, where=where)
+
+    def list(self, *, limit: int = 20, where: RunFilter | None = None) -> list[RunSummary]:
+        """The runs of the first ``page``."""
+        return [*self.page(limit=limit, where=where).runs]
 
 
 @lru_cache(maxsize=8)

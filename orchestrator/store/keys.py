@@ -42,7 +42,7 @@ class Keys:
     prefix: str
 
     def run(self, run_id: str) -> str:
-        """Hash: state, request, plan (``plan:2`` of the second stage, and so on); of each source its claim
+        """Hash: state, owner, request, plan (``plan:2`` of the second stage, and so on); of each source its claim
         ``s:<source>``, clue ``c:``, envelope ``e:``, or late envelope ``l:``.
         """
         return f"{self.prefix}run:{run_id}"
@@ -62,6 +62,10 @@ class Keys:
     def idempotency(self, key: str) -> str:
         """String: id of the run that was submitted with an idempotency key."""
         return f"{self.prefix}idempotency:{key}"
+
+    def own_idempotency(self, owner: str, key: str) -> str:
+        """The same for one owner, where the key stood for a run of another already; by a digest."""
+        return self.idempotency(_digest([owner, key]))
 
     def caller(self, kind: str, name: str) -> str:
         """String that expires: the requests of a user or an address, where they are limited; by a digest."""
@@ -84,6 +88,10 @@ class Keys:
     def index(self) -> str:
         """Sorted set of run ids by creation time."""
         return f"{self.prefix}runs"
+
+    def owned(self, owner: str) -> str:
+        """Sorted set of the ids of a user's runs by creation time, without those of older versions; by a digest."""
+        return f"{self.prefix}runs:user:{_digest([owner])}"
 
     @property
     def open(self) -> str:

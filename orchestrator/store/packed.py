@@ -24,7 +24,7 @@ STUB = f'{{"schema_version":{SCHEMA_VERSION + 1}}}'
 and does not take the run for a damaged one."""
 KEPT = frozenset(
     (
-        *("state", "outcome", "summary", "request", "nonce"),
+        *("state", "outcome", "summary", "request", "nonce", "owner", "jobs"),
         *("created_ms", "deadline_ms", "closed_ms", "committed_by"),
     )
 )

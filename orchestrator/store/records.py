@@ -5,11 +5,13 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Self
 
 from orchestrator.errors import RunNotFound, SchemaMismatch
 from orchestrator.i18n.languages import DEFAULT_LANGUAGE, Language
 from orchestrator.models import (
+    MAX_JOBS,
     MAX_STAGES,
     Clue,
     Contract,
@@ -38,6 +40,8 @@ from orchestrator.store.report_codec import decode_report
 
 MAX_DAMAGE = 30
 """Parts of a run that are named as not readable."""
+MAX_LISTED_CHARACTERS = MAX_JOBS * 40
+"""Most characters of the names of jobs in the summary of a run; a name without its path has 40."""
 OUTLINE_FIELDS = ("plan", "request", "created_ms")
 _LANGUAGE = re.compile(r'"language":"([^"]*)"')
 
@@ -232,6 +236,12 @@ def read_request(run_id: str, text: str, summary: str) -> tuple[TroubleshootRequ
     fields = {"message": rest.message or "?", "jobs": list(rest.jobs), "tws_instance_id": rest.tws_instance_id}
     request, _ = read_fields(TroubleshootRequest, fields, part=REQUEST)
     return request or TroubleshootRequest(message="?"), damage
+
+
+def listed(names: Sequence[str]) -> tuple[str, ...]:
+    """The names as far as a list of a thousand runs may have them of each: all, unless most have long paths."""
+    lengths = accumulate(map(len, names))
+    return tuple(name for name, length in zip(names, lengths, strict=True) if length <= MAX_LISTED_CHARACTERS)
 
 
 def read_plan(run_id: str, text: str) -> tuple[Plan | None, tuple[Damage, ...]]:

@@ -9,7 +9,6 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from itertools import accumulate
 from typing import Any
 
 import redis
@@ -21,13 +20,13 @@ from orchestrator.errors import (
     RunDamaged,
     RunNotFound,
     RunRefused,
+    SchemaMismatch,
     StoreUnreachable,
     UnknownInstance,
 )
 from orchestrator.i18n.message import Message
 from orchestrator.logs import get_logger
 from orchestrator.models import (
-    MAX_JOBS,
     SCHEMA_VERSION,
     Clue,
     EventType,
@@ -61,6 +60,7 @@ from orchestrator.store.records import (
     SourceStart,
     Summary,
     Wakeup,
+    listed,
     read_clue,
     read_envelopes,
     read_plan,
@@ -88,8 +88,6 @@ UNPACKED_REARM_MS = 60_000
 MAX_EVENTS = 2_000
 MAX_SESSION_RUNS = 20
 """Runs of a session that are remembered."""
-MAX_LISTED_CHARACTERS = MAX_JOBS * 40
-"""Most characters of the names of jobs in the summary of a run; a name without its path has 40."""
 OVERLOAD_FLOOR = 64
 """Runs are always accepted while fewer are open: two workers' worth of the default concurrency."""
 ANY_TOKEN = ""
@@ -124,11 +122,11 @@ class RunStore:
         Raises, with nothing written, Overloaded, UnknownInstance, Conflict when the id or the idempotency key is that
         of another question.
         """
-        keys, config = self.keys, request.config
+        keys, config, owner = self.keys, request.config, request.user_id or ""
         total_ms = int(config.total_timeout_seconds * 1000)
         named = (*request.named_jobs, *request.job_patterns)
         summary = Summary(
-            message=request.message[:200], jobs=_listed(named), tws_instance_id=request.tws_instance_id
+            message=request.message[:200], jobs=listed(named), tws_instance_id=request.tws_instance_id
         ).model_dump(mode="json")
         accepted = summary | {"total_seconds": config.total_timeout_seconds}
         sources = [name for name in source_names() if config.is_enabled(name)]
@@ -144,6 +142,8 @@ class RunStore:
                 keys.expired,
                 keys.instances,
                 keys.idempotency(idempotency_key or run_id),
+                keys.own_idempotency(owner, idempotency_key or run_id),
+                keys.owned(owner),
                 keys.session(request.user_id, request.session_id or run_id),
                 keys.rates,
                 keys.leaving,
@@ -172,6 +172,7 @@ class RunStore:
                 max(self._ttl_seconds, *self._ttls.values()),
                 " ".join(f"{outcome}={seconds}" for outcome, seconds in self._ttls.items()),
                 traceparent() or "",
+                owner,
                 *sources,
             ],
         )
@@ -286,6 +287,7 @@ class RunStore:
                 _dumps(routed_data(plan)),
                 run_id,
                 NUDGE_MS,
+                "\n".join(listed(plan.jobs)),
                 *(name for planned in queued for name in (lane(planned.source, planned.batch), planned.key)),
             ],
         )
@@ -830,6 +832,26 @@ class RunStore:
         remaining_ms = min(deadline_ms - now_ms, deadline_ms - read_number(created_ms))
         return read_enum(state, RunState.DISPATCHED), remaining_ms
 
+    def check_owner(self, run_id: str, user_id: str | None) -> None:
+        """Raise RunNotFound, as of a run that is not stored, unless the run belongs to the user; nothing is nobody's.
+
+        Raises StoreUnreachable.
+        """
+        if not user_id or self._owner(run_id) != user_id:
+            raise RunNotFound.of(run_id)
+
+    def _owner(self, run_id: str) -> str:
+        """The user that a run belongs to, empty for nobody, and for a run that is not stored: as fast as for others."""
+        key = self.keys.run(run_id)
+        with suppress(RunDamaged), store_errors():
+            fields: list[Any] = self._client.hmget(key, ["owner", "state"])
+            if fields[0] is not None or fields[1] is None:
+                return str(fields[0] or "")
+            # Older versions tell it in the request alone.
+            with suppress(RunNotFound, SchemaMismatch):
+                return self.read(run_id).request.user_id or ""
+        return ""
+
     def states(self, run_ids: Sequence[str]) -> list[RunState | Exception | None]:
         """The states of many runs, in one call; None for a run that is gone, an error for one that cannot be read."""
         _, replies = self._read_each(run_ids, lambda pipe, key: pipe.hget(key, "state"))
@@ -924,12 +946,6 @@ def _other_question(run_id: str, *, is_key: bool) -> Conflict:
     return Conflict(
         "{field}: {run!r} is the run of another question; leave it out or choose another", field="run_id", run=run_id
     )
-
-
-def _listed(names: Sequence[str]) -> tuple[str, ...]:
-    """The names as far as a list of a thousand runs may have them of each: all, unless most have long paths."""
-    lengths = accumulate(map(len, names))
-    return tuple(name for name, length in zip(names, lengths, strict=True) if length <= MAX_LISTED_CHARACTERS)
 
 
 def _overloaded(count: int, cause: str = "", seconds: int = 0, queue: str = "", per_second: str = "0") -> Overloaded:

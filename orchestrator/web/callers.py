@@ -7,6 +7,7 @@ from fastapi import Request
 
 from orchestrator.client.aio import AsyncTroubleshootClient
 from orchestrator.errors import NotOpen, TooManyRequests
+from orchestrator.store.run_filter import RunFilter
 from orchestrator.web.submission import Identity
 
 _PROXY_HEADER = re.compile(
@@ -59,6 +60,24 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 def _is_loopback(host: str) -> bool:
     address = _address(host)
     return address is not None and address.is_loopback
+
+
+async def check_own(client: AsyncTroubleshootClient, run_id: str, identity: Identity | None) -> None:
+    """Refuse a run that is not the caller's as one that is not stored; None: the app identifies nobody.
+
+    Raises RunNotFound, StoreUnreachable.
+    """
+    if identity is not None and not identity.all_runs:
+        await client.check_owner(run_id, identity.user_id)
+
+
+def own_runs(where: RunFilter, identity: Identity | None) -> RunFilter | None:
+    """Those of the runs that are the caller's; None when none can be."""
+    if identity is None or identity.all_runs:
+        return where
+    if not identity.user_id or where.user not in (None, identity.user_id):
+        return None
+    return where.model_copy(update={"user": identity.user_id})
 
 
 async def count_request(client: AsyncTroubleshootClient, request: Request, identity: Identity | None) -> None:

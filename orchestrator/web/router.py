@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 from typing import Annotated, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.params import Depends as Dependency
@@ -16,18 +16,26 @@ from pydantic import BaseModel, Field, TypeAdapter
 from orchestrator.client.aio import AsyncTroubleshootClient
 from orchestrator.config import Settings
 from orchestrator.errors import ConfigurationError
-from orchestrator.models import Report, RunId, RunSnapshot, RunSummary, TroubleshootRequest
+from orchestrator.models import Report, RunId, RunPage, RunSnapshot, RunSummary, TroubleshootRequest
 from orchestrator.store.events import START, check_event_id
+from orchestrator.store.run_filter import OUTCOMES, STATES
 from orchestrator.store.run_list import MAX_LISTED
 from orchestrator.web.accept_log import limit_accept_log
 from orchestrator.web.body import read_object, receive_body
-from orchestrator.web.callers import count_request, only_this_machine
+from orchestrator.web.callers import check_own, count_request, only_this_machine, own_runs
 from orchestrator.web.event_stream import KEEP_ALIVE_SECONDS, MAX_READERS, EventStream, Readers
 from orchestrator.web.problems import Docs, ProblemRoute, problem_docs
-from orchestrator.web.submission import Identity, Patience, Rerun, body_docs, make_request, make_rerun
+from orchestrator.web.submission import Identity, Patience, Rerun, body_docs, make_filter, make_request, make_rerun
 
 _OF_BODIES = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-_RUN_LIST = TypeAdapter(list[RunSummary])
+_RUN_LIST = TypeAdapter(tuple[RunSummary, ...])
+_NEXT_PAGE: Docs = {
+    200: {
+        "headers": {
+            "Link": {"description": 'The next page, with `rel="next"`; none at the end.', "schema": {"type": "string"}}
+        }
+    }
+}
 _MARKDOWN_HEADERS = {"X-Content-Type-Options": "nosniff"}
 """The answer quotes logs: a browser must not render it as HTML."""
 _POLL_AGAIN = {"Retry-After": "1"}
@@ -41,6 +49,12 @@ _OPEN_AS_JSON: Docs = {
     }
 }
 _NOTHING_LEFT: Docs = {204: {"description": "The run has ended and there are no more events: do not connect again."}}
+
+
+def _words(words: Sequence[str], description: str) -> Any:
+    """A query of some of these words, which the filter checks: it knows the nearest to a wrong one."""
+    extra = {"items": {"type": "string", "enum": [*words]}}
+    return Query(description=description, json_schema_extra=extra)
 
 
 class Accepted(BaseModel):
@@ -69,9 +83,10 @@ def create_router(
 
     ``dependencies`` are FastAPI dependencies of every route, such as authorisation. ``identify`` is a dependency of
     every route that returns the ``Identity`` of the caller, or None for an anonymous one; it replaces the user in the
-    request's body. Without it, only requests from this machine are served, unless ``open_to_network`` says that the app
-    itself decides who may call. ``max_readers`` callers at most wait for runs or their events in this process.
-    ``keep_alive_seconds`` is the longest silence in an event stream::
+    request's body, and a caller sees the runs of that user alone, unless ``all_runs`` is set in it. Without
+    ``identify``, only requests from this machine are served, unless ``open_to_network`` says that the app itself
+    decides who may call, and every run is shown. ``max_readers`` callers at most wait for runs or their events in this
+    process. ``keep_alive_seconds`` is the longest silence in an event stream::
 
         app = FastAPI()
         app.include_router(create_router(dependencies=[Depends(signed_in)], identify=current_user))
@@ -79,11 +94,22 @@ def create_router(
     holder = _ClientHolder(client)
     runs = _Runs(holder, keep_alive_seconds, max_readers)
 
-    async def limit_caller(
-        request: Request, identity: Annotated[Identity | None, Depends(identify or _nobody)]
-    ) -> None:
+    async def caller(identity: Annotated[Identity | None, Depends(identify or _nobody)]) -> Identity | None:
+        """The caller, None only where the app identifies nobody."""
+        return Identity(user_id=None) if identify is not None and identity is None else identity
+
+    async def limit_caller(request: Request, identity: Annotated[Identity | None, Depends(caller)]) -> None:
         await count_request(holder.client, request, identity)
 
+    async def own_run(
+        run_id: RunId,
+        _counted: Annotated[None, Depends(limit_caller)],
+        identity: Annotated[Identity | None, Depends(caller)],
+    ) -> None:
+        await check_own(holder.client, run_id, identity)
+
+    # Nothing of a run is looked at, nor a body received, for somebody else.
+    of_caller = [] if identify is None else [Depends(own_run)]
     may_call = [] if identify is not None or open_to_network else [Depends(only_this_machine)]
     router = APIRouter(
         prefix=prefix,
@@ -110,7 +136,7 @@ def create_router(
     async def submit_run(
         *,
         request: Request,
-        identity: Annotated[Identity | None, Depends(identify or _nobody)],
+        identity: Annotated[Identity | None, Depends(caller)],
         body: Annotated[bytes, Depends(receive_body)],
         run_id: Annotated[RunId | None, Query(description="Id of the new run; generated when left out.")] = None,
         idempotency_key: Annotated[str | None, Header(description="The same key gives the same run.")] = None,
@@ -120,10 +146,11 @@ def create_router(
         ] = None,
     ) -> Response:
         """Submit a question; the sources are queried in parallel. `Location` is the URL of the run."""
-        if identify is not None and identity is None:
-            identity = Identity(user_id=None)
         client, patience = holder.client, Patience.of(wait=wait, prefer=prefer)
         question = await read_object(body, make_request, body, client.sync.settings, identity)
+        if question.rerun_of is not None:
+            # Its answers would be kept.
+            await check_own(client, question.rerun_of, identity)
         if patience is not None:
             runs.readers.check()
         accepted = await client.submit(question, run_id=run_id, idempotency_key=idempotency_key)
@@ -138,46 +165,74 @@ def create_router(
         response_model=Accepted,
         responses=problem_docs(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, *_OF_BODIES),
         openapi_extra=body_docs(Rerun),
+        dependencies=of_caller,
     )
     async def rerun(
         *,
         request: Request,
         run_id: RunId,
-        identity: Annotated[Identity | None, Depends(identify or _nobody)],
+        identity: Annotated[Identity | None, Depends(caller)],
         body: Annotated[bytes, Depends(receive_body)],
         idempotency_key: Annotated[str | None, Header(description="The same key gives the same run.")] = None,
     ) -> Response:
         """Ask the question of an ended run again; what its sources had answered is kept. `Location` is the new run."""
         asked = await read_object(body, make_rerun, body)
-        user_id = None if identity is None else identity.user_id
         accepted = await holder.client.rerun(
             run_id,
             everything=asked.all,
             idempotency_key=idempotency_key,
-            user_id=... if identify is None else user_id,
+            user_id=... if identity is None else identity.user_id,
         )
         return _accepted(accepted, _path_of(request).rsplit("/", 2)[0])
 
-    router.get("/runs", response_model=list[RunSummary])(runs.list_runs)
+    @router.get("/runs", response_model=list[RunSummary], responses=_NEXT_PAGE)
+    async def list_runs(
+        *,
+        request: Request,
+        identity: Annotated[Identity | None, Depends(caller)],
+        limit: Annotated[int, Query(ge=1, le=MAX_LISTED)] = 20,
+        after: Annotated[str | None, Query(description="Where the page begins: that of `Link`.")] = None,
+        state: Annotated[list[str], _words(STATES, "In one of these states; `open`: not ended.")] = [],  # noqa: B006
+        outcome: Annotated[list[str], _words(OUTCOMES, "With one of these outcomes.")] = [],  # noqa: B006
+        job: Annotated[str | None, Query(description="About this job, named in any form, or by a pattern.")] = None,
+        instance: Annotated[str | None, Query(description="Of this TWS instance.")] = None,
+        user: Annotated[str | None, Query(description="Of this user.")] = None,
+        since: Annotated[
+            str | None, Query(description="Submitted since a time (ISO 8601) or for so long: `2h`, `7d`.")
+        ] = None,
+    ) -> Response:
+        """The newest runs, newest first; `Link` has the next page, which there can be after an empty one too."""
+        where = own_runs(
+            make_filter(state=state, outcome=outcome, job=job, instance=instance, user=user, since=since), identity
+        )
+        page = RunPage(runs=()) if where is None else await holder.client.page(limit=limit, after=after, where=where)
+        return _page(page, request)
+
     router.get(
         "/runs/{run_id}",
         response_model=Report,
         responses=_OPEN | problem_docs(HTTPStatus.NOT_FOUND),
+        dependencies=of_caller,
     )(runs.read_run)
-    router.delete("/runs/{run_id}", response_model=RunSummary, responses=problem_docs(HTTPStatus.NOT_FOUND))(
-        runs.cancel_run
-    )
+    router.delete(
+        "/runs/{run_id}",
+        response_model=RunSummary,
+        responses=problem_docs(HTTPStatus.NOT_FOUND),
+        dependencies=of_caller,
+    )(runs.cancel_run)
     router.get(
         "/runs/{run_id}/answer.md",
         status_code=HTTPStatus.OK,
         response_class=_Markdown,
         responses=_OPEN_AS_JSON | problem_docs(HTTPStatus.NOT_FOUND),
+        dependencies=of_caller,
     )(runs.read_answer)
     router.get(
         "/runs/{run_id}/events",
         status_code=HTTPStatus.OK,
         response_class=EventStream,
         responses=_NOTHING_LEFT | problem_docs(HTTPStatus.NOT_FOUND),
+        dependencies=of_caller,
     )(runs.stream_events)
     return router
 
@@ -239,11 +294,6 @@ class _Runs:
         with self.readers.one(), suppress(TimeoutError):
             return await self._holder.client.result(run_id, timeout_seconds=patience.seconds)
         return None
-
-    async def list_runs(self, limit: Annotated[int, Query(ge=1, le=MAX_LISTED)] = 20) -> Response:
-        """The newest runs, newest first."""
-        runs = await self._holder.client.list(limit=limit)
-        return Response(_RUN_LIST.dump_json(runs), media_type="application/json")
 
     async def read_run(self, run_id: RunId) -> Response:
         """The report of a closed run; the progress, with status 202, of an open one."""
@@ -309,6 +359,14 @@ def _path_of(request: Request) -> str:
 
 def _json(model: BaseModel, status: HTTPStatus = HTTPStatus.OK, headers: dict[str, str] | None = None) -> Response:
     return Response(model.model_dump_json(), status, headers, "application/json")
+
+
+def _page(page: RunPage, request: Request) -> Response:
+    headers = {}
+    if page.next is not None:
+        query = [(name, value) for name, value in request.query_params.multi_items() if name != "after"]
+        headers["Link"] = f'<{_path_of(request)}?{urlencode([*query, ("after", page.next)])}>; rel="next"'
+    return Response(_RUN_LIST.dump_json(page.runs), headers=headers, media_type="application/json")
 
 
 def _accepted(run_id: str, runs_url: str) -> Response:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, ValidationError
 from orchestrator.config import InputModel, Settings
 from orchestrator.errors import InvalidRequest
 from orchestrator.models import TroubleshootRequest
+from orchestrator.store.run_filter import RunFilter
 from orchestrator.validation import describe
 from orchestrator.web.body import parse_object
 
@@ -23,6 +24,8 @@ class Identity:
     user_id: str | None
     session_id: str | None = None
     """None: the session in the body, if any."""
+    all_runs: bool = False
+    """Whether every run is this caller's to list, read, rerun and cancel, and not only those that they submitted."""
 
 
 class Rerun(InputModel):
@@ -58,10 +61,19 @@ def make_request(body: bytes, settings: Settings, identity: Identity | None) -> 
         fields["config"] = settings.parallel_config().model_dump() | dict(config)
     if identity is not None:
         fields["user_id"] = identity.user_id
-        if identity.session_id is not None:
+        # What nobody in particular was told is not to be asked after by whoever names the session.
+        if identity.session_id is not None or not identity.user_id:
             fields["session_id"] = identity.session_id
     try:
         return TroubleshootRequest.model_validate(fields)
+    except ValidationError as error:
+        raise InvalidRequest(describe(error)) from None
+
+
+def make_filter(**fields: object) -> RunFilter:
+    """Which runs are to be listed. Raises InvalidRequest naming the field."""
+    try:
+        return RunFilter.model_validate(fields)
     except ValidationError as error:
         raise InvalidRequest(describe(error)) from None
 

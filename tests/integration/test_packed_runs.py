@@ -46,7 +46,7 @@ class Bench:
         reader = EventReader(self.client, store.keys)
         pages = [reader.read(run_id, after).events for after in (START, *(event.id for event in self.events(run_id)))]
         report = None if record.report is None else store.report(run_id)
-        summaries = RunList(self.client, store.keys).recent(limit=10)
+        summaries = RunList(self.client, store.keys).page(limit=10).runs
         return (
             record.state,
             record.request,
@@ -279,4 +279,4 @@ def test_what_cannot_be_unpacked_is_damage(bench: Bench, stored: bytes) -> None:
         with pytest.raises(RunDamaged, match="compressed data"):
             read()
     assert time.thread_time() - began < stretched(2)
-    assert [summary.run_id for summary in RunList(bench.client, bench.store.keys).recent(limit=10)] == [DONE]
+    assert [summary.run_id for summary in RunList(bench.client, bench.store.keys).page(limit=10).runs] == [DONE]

@@ -661,13 +661,13 @@ def test_the_list_is_newest_first_and_leaves_out_what_expired(bench: Bench) -> N
         )
         bench.client.zadd(bench.store.keys.index, {f"run-0000000{number}": bench.now_ms() + number})
     bench.client.delete(bench.store.keys.run("run-00000001"))
-    rows = bench.runs.recent(limit=10)
+    rows = bench.runs.page(limit=10).runs
     assert [row.message for row in rows] == ["pergunta 2", "pergunta 0"]
     assert rows[0].jobs == ("A", "B")
-    assert len(bench.runs.recent(limit=1)) == 1
+    assert len(bench.runs.page(limit=1).runs) == 1
     assert bench.runs.summary("run-00000002").state is RunState.ACCEPTED
     with pytest.raises(InvalidRequest, match="limit"):
-        bench.runs.recent(limit=0)
+        bench.runs.page(limit=0)
 
 
 def raise_first(replies: list[str | Exception]) -> None:

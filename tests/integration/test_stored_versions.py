@@ -173,7 +173,7 @@ def test_the_list_shows_runs_of_another_version(bench: Bench, change: Change) ->
     """Each run has its line, with message and jobs."""
     for run_id in RUNS:
         bench.planter.plant(run_id, change)
-    rows = {row.run_id: row for row in RunList(bench.client, bench.store.keys).recent(limit=10)}
+    rows = {row.run_id: row for row in RunList(bench.client, bench.store.keys).page(limit=10).runs}
     assert set(rows) == set(RUNS)
     known = {item["run_id"]: RunSummary.model_validate(item) for item in YESTERDAY["wire"]["summaries"]}
     assert {run_id: rows[run_id] for run_id in known} == known
@@ -270,7 +270,7 @@ def test_an_unknown_value_of_the_hash_is_read_with_care(bench: Bench, name: str)
     bench.planter.plant(DONE)
     bench.client.hset(bench.key, field, value)
     assert read(bench) == meant
-    assert len(RunList(bench.client, bench.store.keys).recent(limit=5)) == 1
+    assert len(RunList(bench.client, bench.store.keys).page(limit=5).runs) == 1
 
 
 def test_an_unknown_outcome_of_a_source_is_an_error(bench: Bench) -> None:
@@ -316,14 +316,14 @@ def test_a_schema_too_far_away_names_the_side_to_upgrade(bench: Bench, field: st
     bench.planter.change(DONE, field, versioned(version))
     with pytest.raises(SchemaMismatch, match=rf"{field} was written by schema {version}, .* upgrade {side}$"):
         bench.store.read(DONE)
-    assert [row.run_id for row in RunList(bench.client, bench.store.keys).recent(limit=5)] == [DONE]
+    assert [row.run_id for row in RunList(bench.client, bench.store.keys).page(limit=5).runs] == [DONE]
 
 
 def test_a_summary_of_a_newer_schema_does_not_hide_the_list(bench: Bench) -> None:
     """A run whose line cannot be read is listed without its question."""
     bench.planter.plant(DONE)
     bench.client.hset(bench.key, "summary", json.dumps({"schema_version": SCHEMA_VERSION + 1, "message": "x"}))
-    rows = RunList(bench.client, bench.store.keys).recent(limit=5)
+    rows = RunList(bench.client, bench.store.keys).page(limit=5).runs
     assert [(row.run_id, row.message) for row in rows] == [(DONE, "")]
 
 
@@ -435,7 +435,7 @@ def test_a_damaged_run_is_finished_with_what_can_be_read(bench: Bench, name: str
     for run_id in (DONE, PARTIAL):
         assert bench.terminal_events(run_id) == [EventType.FINAL]
     assert bench.armed() == []
-    assert len(RunList(bench.client, bench.store.keys).recent(limit=5)) == 2
+    assert len(RunList(bench.client, bench.store.keys).page(limit=5).runs) == 2
 
 
 def test_a_plan_that_lost_its_sources_costs_no_answer(bench: Bench) -> None:
@@ -583,7 +583,7 @@ def test_bytes_that_are_no_utf_8_cost_their_text_alone(bench: Bench) -> None:
         assert bench.terminal_events(run_id) == [EventType.FINAL]
     assert bench.report().outcome is RunOutcome.COMPLETE
     assert bench.armed() == []
-    assert {DONE, PARTIAL} <= {row.run_id for row in RunList(bench.client, keys).recent(limit=5)}
+    assert {DONE, PARTIAL} <= {row.run_id for row in RunList(bench.client, keys).page(limit=5).runs}
 
 
 @pytest.mark.parametrize("field", ["e:NO NAME", "s:", "s:NO NAME|JOB", "e:", "l:|"])
@@ -683,7 +683,7 @@ def test_junk_in_the_list_of_runs_hides_none(bench: Bench) -> None:
     keys, now_ms = bench.store.keys, bench.now_ms()
     bench.client.zadd(keys.index, {f"junk-{number}": "inf" for number in range(30)})
     bench.client.zadd(keys.index, {f"none-{number}": now_ms + 1_000 + number for number in range(30)})
-    assert [row.run_id for row in RunList(bench.client, keys).recent(limit=5)] == [DONE]
+    assert [row.run_id for row in RunList(bench.client, keys).page(limit=5).runs] == [DONE]
 
 
 def test_a_damaged_summary_does_not_break_the_list(bench: Bench) -> None:
@@ -693,7 +693,7 @@ def test_a_damaged_summary_does_not_break_the_list(bench: Bench) -> None:
     bench.client.hset(bench.key, mapping={"summary": '{"message": 7, "jobs": ["A", 1]}', "deadline_ms": "x"})
     bench.client.delete(bench.store.keys.run(CANCELLED))
     bench.client.set(bench.store.keys.run(CANCELLED), "no hash")
-    rows = {row.run_id: row for row in RunList(bench.client, bench.store.keys).recent(limit=5)}
+    rows = {row.run_id: row for row in RunList(bench.client, bench.store.keys).page(limit=5).runs}
     assert {run_id: (row.message != "", row.jobs) for run_id, row in rows.items()} == {
         DONE: (False, ("A",)),
         PARTIAL: (True, ("BATCH001",)),
@@ -817,7 +817,7 @@ def test_a_damaged_key_of_all_runs_refuses_no_question(bench: Bench, name: str) 
     request = TroubleshootRequest(message="x", user_id="ana", session_id="s")
     assert bench.store.open("run-00000001", request, nonce="n", idempotency_key="k").is_new
     assert len(bench.armed()) == 3
-    assert [row.run_id for row in RunList(bench.client, keys).recent(limit=5)] == ["run-00000001"]
+    assert [row.run_id for row in RunList(bench.client, keys).page(limit=5).runs] == ["run-00000001"]
 
 
 def test_a_stream_that_takes_no_further_entry_is_replaced(bench: Bench) -> None:

@@ -18,11 +18,13 @@ from orchestrator.models import (
     EventType,
     Report,
     RunOutcome,
+    RunPage,
     RunSnapshot,
     RunState,
     RunSummary,
     TroubleshootRequest,
 )
+from orchestrator.store.run_filter import RunFilter
 from orchestrator.store.runs import new_token
 
 RUN = "run-0001"
@@ -53,6 +55,7 @@ class FakeClient:
     requests: list[TroubleshootRequest] = field(default_factory=list)
     calls: list[tuple[str, Any]] = field(default_factory=list)
     closed: bool = False
+    next_page: str | None = None
 
     def __post_init__(self) -> None:
         store = SimpleNamespace(state=lambda run_id: (self.found.state, 1_000))
@@ -86,9 +89,12 @@ class FakeClient:
         self._asked("cancel", by)
         return SUMMARY
 
-    async def list(self, *, limit: int) -> list[RunSummary]:
-        self._asked("list", limit)
-        return [SUMMARY]
+    async def page(self, *, limit: int, after: str | None, where: RunFilter) -> RunPage:
+        self._asked("page", (limit, after, where))
+        return RunPage(runs=(SUMMARY,), next=self.next_page)
+
+    async def check_owner(self, run_id: str, user_id: str | None) -> None:
+        self._asked("check_owner", (run_id, user_id))
 
     async def call(self, function: Callable[..., Any], *args: Any) -> Any:
         self._asked("call", args)

@@ -1,9 +1,9 @@
 -- Opens a run: hash, wake-ups, idempotency key and the event "accepted", or nothing at all.
--- KEYS run events wakeups index open completed expired instances idempotency session rates leaving orchestrator(2), then
---      for each source that may be asked: queue(2); then counters
+-- KEYS run events wakeups index open completed expired instances idempotency owners_idempotency owners_index session rates
+--      leaving orchestrator(2), then for each source that may be asked: queue(2); then counters
 -- ARGV run_id nonce request total_ms fanin_ms ttl_s max_open overload_floor dispatch_ms margin_ms instance summary
---      accepted_data event_limit idempotent(0|1) session_runs(0: no session) min_sources longest_ttl_s ttls,
---      then the names of the sources
+--      accepted_data event_limit idempotent(0|1) session_runs(0: no session) min_sources longest_ttl_s ttls traceparent
+--      owner(empty: nobody), then the names of the sources
 local run_id, nonce = ARGV[1], ARGV[2]
 local total, fanin, ttl, longest = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[18])
 local now = now_ms()
@@ -20,16 +20,24 @@ local function refused(queue, waiting, per_second, excess_ms)
 end
 
 set_foreign_aside('zset', KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8])
-set_foreign_aside('string', KEYS[9])
+set_foreign_aside('string', KEYS[9], KEYS[10])
 
 -- A run that stands for the key, or has the id, is the answer where its question is the same; its caller compares them,
--- as another version may have written it.
+-- as another version may have written it. A key that stands for a run of somebody else says nothing: the second one, of
+-- this owner alone, is in its place. Older versions name no owner.
+local owner, own_key = ARGV[21], KEYS[9]
 if ARGV[15] == '1' then
-  local known = redis.call('GET', KEYS[9])
-  local run = known and known ~= run_id and string.sub(KEYS[1], 1, -#run_id - 1) .. known
-  -- The key of a run that is gone stands for nothing.
-  if run and redis.call('TYPE', run)['ok'] == 'hash' then
-    return { 'keyed', known, redis.call('HGET', run, 'request') or '', redis.call('HGET', run, 'summary') or '' }
+  for i = 9, 10 do
+    local known = redis.call('GET', KEYS[i])
+    local run = known and known ~= run_id and string.sub(KEYS[1], 1, -#run_id - 1) .. known
+    -- The key of a run that is gone stands for nothing.
+    if run and redis.call('TYPE', run)['ok'] == 'hash' then
+      local theirs = redis.call('HGET', run, 'owner')
+      if not theirs or theirs == owner then
+        return { 'keyed', known, redis.call('HGET', run, 'request') or '', redis.call('HGET', run, 'summary') or '' }
+      end
+      own_key = KEYS[10]
+    end
   end
 end
 if redis.call('EXISTS', KEYS[1]) == 1 then
@@ -37,8 +45,8 @@ if redis.call('EXISTS', KEYS[1]) == 1 then
   if redis.call('HGET', KEYS[1], 'nonce') == nonce then return { 'accepted', run_id } end
   local request = redis.call('HGET', KEYS[1], 'request')
   if ARGV[15] == '1' and request == ARGV[3] then
-    redis.call('HSETNX', KEYS[1], 'idempotency', KEYS[9])
-    redis.call('SET', KEYS[9], run_id, 'PX', math.max(1, redis.call('PTTL', KEYS[1])))
+    redis.call('HSETNX', KEYS[1], 'idempotency', own_key)
+    redis.call('SET', own_key, run_id, 'PX', math.max(1, redis.call('PTTL', KEYS[1])))
   end
   return { 'exists', run_id, request or '', redis.call('HGET', KEYS[1], 'summary') or '' }
 end
@@ -60,8 +68,8 @@ if open >= tonumber(ARGV[8]) then
     return overloaded('stuck', '', open, 'stuck', 10)
   end
 end
-local orchestrator = queue_at(13)
-local dispatch_ms, undispatched, rate, _, age, is_back = backlog(orchestrator, KEYS[11], 'orchestrator', 0, now)
+local orchestrator = queue_at(15)
+local dispatch_ms, undispatched, rate, _, age, is_back = backlog(orchestrator, KEYS[13], 'orchestrator', 0, now)
 local most_ms = fanin / 2
 if not is_back then
   -- What has been dispatched takes the time of processors, by which dispatching gets slower than it was: as long as the
@@ -73,8 +81,8 @@ end
 if dispatch_ms > most_ms then return refused('orchestrator', undispatched, rate, dispatch_ms - most_ms) end
 -- The plan is not known yet: the run may ask any source, and so may those that are not dispatched yet.
 local served, soonest = 0, nil
-for i = 21, #ARGV do
-  local wait, waiting, per_second, ms = backlog(queue_at(15 + (i - 21) * 2), KEYS[11], ARGV[i], undispatched, now)
+for i = 22, #ARGV do
+  local wait, waiting, per_second, ms = backlog(queue_at(17 + (i - 22) * 2), KEYS[13], ARGV[i], undispatched, now)
   local excess = math.max(wait, dispatch_ms) - 0.8 * (fanin - math.min(ms, fanin / 2))
   if excess <= 0 or wait == 0 then
     served = served + 1
@@ -82,11 +90,11 @@ for i = 21, #ARGV do
     soonest = { ARGV[i], waiting + undispatched, per_second, excess }
   end
 end
-if soonest and served < math.min(math.max(1, tonumber(ARGV[17])), #ARGV - 20) then
+if soonest and served < math.min(math.max(1, tonumber(ARGV[17])), #ARGV - 21) then
   return refused(soonest[1], soonest[2], soonest[3], soonest[4])
 end
 
-redis.call('HSET', KEYS[1], 'state', 'accepted', 'nonce', nonce, 'request', ARGV[3], 'summary', ARGV[12],
+redis.call('HSET', KEYS[1], 'state', 'accepted', 'nonce', nonce, 'owner', owner, 'request', ARGV[3], 'summary', ARGV[12],
   'created_ms', string.format('%d', now), 'deadline_ms', string.format('%d', now + total),
   'fanin_ms', string.format('%d', now + fanin), 'received', 0, 'expected', 0, 'dropped', 0,
   'event_limit', ARGV[14], 'attempt', 0, 'reads_packed', 1, 'ttls', ARGV[19])
@@ -100,20 +108,26 @@ redis.call('ZADD', KEYS[3], now + tonumber(ARGV[9]), run_id .. '|dispatch',
 redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now - longest * 1000)
 redis.call('ZADD', KEYS[4], now, run_id)
 redis.call('EXPIRE', KEYS[4], longest)
-leave(KEYS[4], KEYS[12], now)
+leave(KEYS[4], KEYS[14], now)
 redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', now - 60000)
 redis.call('ZADD', KEYS[5], now + total, run_id)
 if ARGV[15] == '1' then
-  redis.call('SET', KEYS[9], run_id, 'EX', ttl)
-  redis.call('HSET', KEYS[1], 'idempotency', KEYS[9])
+  redis.call('SET', own_key, run_id, 'EX', ttl)
+  redis.call('HSET', KEYS[1], 'idempotency', own_key)
 end
-enqueue(orchestrator, KEYS[11], 'orchestrator', run_id, '', now + fanin, now)
+if owner ~= '' then
+  set_foreign_aside('zset', KEYS[11])
+  redis.call('ZREMRANGEBYSCORE', KEYS[11], '-inf', now - longest * 1000)
+  redis.call('ZADD', KEYS[11], now, run_id)
+  redis.call('EXPIRE', KEYS[11], longest)
+end
+enqueue(orchestrator, KEYS[13], 'orchestrator', run_id, '', now + fanin, now)
 local session_runs = tonumber(ARGV[16])
 if session_runs > 0 then
-  set_foreign_aside('list', KEYS[10])
-  redis.call('RPUSH', KEYS[10], run_id)
-  redis.call('LTRIM', KEYS[10], -session_runs, -1)
-  redis.call('EXPIRE', KEYS[10], longest)
+  set_foreign_aside('list', KEYS[12])
+  redis.call('RPUSH', KEYS[12], run_id)
+  redis.call('LTRIM', KEYS[12], -session_runs, -1)
+  redis.call('EXPIRE', KEYS[12], longest)
 end
 count_up(KEYS[#KEYS], 'runs_accepted 1', now)
 return { 'accepted', run_id }

@@ -27,6 +27,7 @@ from orchestrator.errors import (
     UnknownInstance,
 )
 from orchestrator.models import RunState
+from orchestrator.store.run_filter import RunFilter
 from orchestrator.web import Identity, create_router
 
 RUNS = "/troubleshoot/runs"
@@ -98,7 +99,7 @@ def test_limits_that_a_body_leaves_out_are_those_of_the_settings() -> None:
 
 
 def test_the_identity_of_the_app_stands_in_the_place_of_the_body() -> None:
-    """A body cannot name another user; its session counts where the app knows none."""
+    """A body cannot name another user; its session counts where the app knows the user, and none of its own."""
     client = FakeClient()
 
     def identify(authorization: Annotated[str, Header()], session: Annotated[str | None, Header()] = None) -> Identity:
@@ -109,7 +110,7 @@ def test_the_identity_of_the_app_stands_in_the_place_of_the_body() -> None:
     for headers in ({"Authorization": "alice"}, {"Authorization": "alice", "Session": "s-app"}, {"Authorization": ""}):
         assert ask(app, "POST", RUNS, json=body, headers=headers).status_code == 202
     seen = [(request.user_id, request.session_id) for request in client.requests]
-    assert seen == [("alice", "s-body"), ("alice", "s-app"), (None, "s-body")]
+    assert seen == [("alice", "s-body"), ("alice", "s-app"), (None, None)]
     assert problem(ask(app, "POST", RUNS, json=body), 422, "invalid_request") == "authorization: Field required"
 
 
@@ -294,9 +295,49 @@ def test_runs_are_listed_and_cancelled() -> None:
     assert ask(app, "GET", RUNS).json() == [SUMMARY.model_dump(mode="json")]
     assert ask(app, "GET", f"{RUNS}?limit=1000").status_code == 200
     assert ask(app, "DELETE", f"{RUNS}/{RUN}").json()["state"] == "cancelled"
-    assert client.calls == [("list", 20), ("list", 1000), ("cancel", "web")]
+    everything = RunFilter()
+    assert client.calls == [
+        ("page", (20, None, everything)),
+        ("page", (1000, None, everything)),
+        ("cancel", "web"),
+    ]
     for limit in ("0", "1001", "x"):
         assert problem(ask(app, "GET", f"{RUNS}?limit={limit}"), 422, "invalid_request").startswith("limit: ")
+
+
+def test_a_list_is_filtered_and_read_page_by_page() -> None:
+    """Each filter reaches the store; ``Link`` has the next page with the same filters, and the body stays a list."""
+    client = FakeClient(next_page="1795514607641-run-00000001")
+    query = "state=open&outcome=failed&outcome=partial&job=MDM%23A.B&instance=prd&user=ana&since=2h&limit=5"
+    response = ask(app_of(client), "GET", f"{RUNS}?{query}&after=1-run-00000009")
+    assert response.json() == [SUMMARY.model_dump(mode="json")]
+    assert response.headers["link"] == f'<{RUNS}?{query}&after=1795514607641-run-00000001>; rel="next"'
+    where = RunFilter(
+        state=("open",), outcome=("failed", "partial"), job="MDM#A.B", instance="prd", user="ana", since="2h"
+    )
+    assert client.calls == [("page", (5, "1-run-00000009", where))]
+    client.next_page = None
+    assert "link" not in ask(app_of(client), "GET", RUNS).headers
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        (
+            "state=cancelld",
+            "state: 'cancelld' is not known; did you mean cancelled? Known: open, accepted, dispatching, ",
+        ),
+        ("outcome=fail", "outcome: 'fail' is not known; did you mean failed? Known: complete, partial, failed, "),
+        ("job=a!", "job: 'a!' is not a TWS job name"),
+        ("since=ontem", "since: 'ontem' is no time; write how long ago (30m, 2h, 7d) or when (2026-11-29, "),
+        ("limit=0", "limit: must be greater than or equal to 1"),
+    ],
+)
+def test_a_wrong_filter_is_named_with_what_it_must_be(query: str, told: str) -> None:
+    """The problem names the field, the value, and the values that there are."""
+    client = FakeClient()
+    assert problem(ask(app_of(client), "GET", f"{RUNS}?{query}"), 422, "invalid_request").startswith(told)
+    assert client.calls == []
 
 
 def test_what_cannot_be_a_run_is_not_found() -> None:
@@ -318,8 +359,9 @@ def test_a_rerun_is_a_new_run() -> None:
     assert (response.status_code, response.json()["url"], new != RUN) == (202, f"{RUNS}/{new}", True)
     assert response.headers["location"] == f"{RUNS}/{new}"
     ask(app_of(client, identify=lambda: None), "POST", path, json={})
+    ask(app_of(client, identify=lambda: Identity("ana", all_runs=True)), "POST", path, json={})
     fields = [asked["user_id"] for what, (_, asked) in client.calls if what == "rerun"]
-    assert fields == [..., None]
+    assert fields == [..., None, "ana"]
     for headers in ({"Content-Type": "text/plain"}, {}):
         problem(ask(app_of(client), "POST", path, content=b"{}", headers=headers), 422, "invalid_request")
     client.error = Conflict("run_id: open")
