@@ -26,6 +26,7 @@ from orchestrator.client.sync import TroubleshootClient
 from orchestrator.config import ParallelConfig, Settings
 from orchestrator.errors import StoreRefusesUser
 from orchestrator.models import EventType, RunOutcome, RunState, TroubleshootRequest
+from orchestrator.monitoring import watcher_page
 from orchestrator.secret_files import SECRETS_DIR
 from orchestrator.sources import BUILTIN_SOURCES
 from orchestrator.store.connection import session
@@ -237,6 +238,17 @@ def test_a_script_has_no_more_rights_than_its_caller(system: System, role: str) 
         client.eval("return redis.call('LPUSH', KEYS[1], 'x')", 1, key)
     with system.roles.client("admin") as client:
         assert client.llen(key) == 0
+
+
+def test_a_watcher_s_metrics_need_no_further_right(system: System) -> None:
+    """Counters, queues, watchers and the memory of Redis are on its page."""
+    settings = system.settings("watcher")
+    system.roles.forget_refused()
+    with session(settings) as client:
+        text = watcher_page(client, Keys(settings.key_prefix))().body.decode()
+    for name in ("store_reachable 1.0", "watchers 1.0", "redis_memory_bytes", "queue_work", "runs_accepted_total"):
+        assert f"resync_troubleshoot_{name}" in text
+    assert [line for line in system.roles.refused() if line.startswith("watcher: ")] == []
 
 
 def test_a_watcher_ends_runs_when_no_worker_is_left(system: System) -> None:

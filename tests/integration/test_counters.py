@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -100,6 +101,20 @@ def test_a_run_is_counted_once_by_whoever_ends_it(bench: Bench) -> None:
         ("run_sources", "tws_status", "timeout"): 1,
     }
     assert bench.client.ttl(bench.store.keys.counters) > 2_500_000
+
+
+def test_a_run_that_many_finishers_race_for_is_counted_once(bench: Bench) -> None:
+    """Twenty finishers at the deadline, of processes that do not know of each other, are one run."""
+    run_id = bench.open("run-aaaaaaaa")
+    bench.expire(run_id)
+
+    def finish(number: int) -> str:
+        return bench.store.commit(a_report(run_id, "watcher:h"), token=f"t{number}", seen_received=None)
+
+    with ThreadPoolExecutor(20) as pool:
+        assert list(pool.map(finish, range(20))).count("ok") == 1
+    counts = bench.read()
+    assert counts["runs_ended", "complete", "watcher"] == counts["deadline_hits", "total"] == 1
 
 
 def test_deadlines_and_what_comes_after_them_are_counted(bench: Bench) -> None:

@@ -271,12 +271,14 @@ def test_the_circuit_opens_after_failures_and_closes_again(simulator: HwaSimulat
     async def use() -> None:
         client = HwaClient(_instance(simulator), AsyncCircuitBreakerFactory(default_threshold=2, default_ttl=0.2))
         simulator.fail(Fault(status=500))
+        assert client.circuit == "closed"
         try:
             for reason in ("server_error", "server_error", "circuit_open"):
                 with pytest.raises(SourceError) as caught:
                     await client.within(Deadline.after(5)).engine_info()
                 assert caught.value.reason == reason
             assert len(simulator.requests) == 2
+            assert client.circuit == "opened"
             simulator.heal()
             reasons = [await _reason(client)]
             for _ in range(250):
@@ -286,6 +288,7 @@ def test_the_circuit_opens_after_failures_and_closes_again(simulator: HwaSimulat
                 reasons.append(await _reason(client))
             assert set(reasons[:-1]) <= {"circuit_open"}
             assert reasons[-1] is None
+            assert client.circuit == "closed"
         finally:
             await client.close()
 

@@ -21,7 +21,8 @@ from tests_support import wait_until
 
 from orchestrator.errors import ConfigurationError
 from orchestrator.health import ALIVE_SECONDS, READY_SECONDS, Beat, HealthServer, HealthSettings, Page, check_page
-from workers.runtime.health import WorkerChecks, WorkerMetrics
+from orchestrator.redaction.redact import KINDS, MARK, REDACTED, redact, redact_data
+from workers.runtime.health import WorkerChecks, WorkerMetrics, WorkerState
 
 SOURCE_TASK = "troubleshoot.source.metrics"
 
@@ -237,3 +238,32 @@ def test_figures_of_tasks() -> None:
     assert samples[("messages_set_aside_total", "other")] == 1
     assert samples[("event_loop_lag_seconds",)] == 0.25
     assert ("process_open_fds",) in samples
+
+
+def test_figures_of_what_a_worker_can_do() -> None:
+    """Its places for each queue, which may be none, and the state of each circuit."""
+    circuits = {("tws_status", "PRD"): "opened", ("tws_status", "DEV"): "half-opened", ("tickets", "x"): "unknown"}
+    state = WorkerState(lambda: {"metrics", "log_cache"}, lambda: 16, lambda: circuits)
+    text = WorkerMetrics(Beat(), loop_lag_seconds=lambda: 0.0, state=state).page().body.decode()
+    for line in (
+        'worker_places{queue="log_cache"} 16.0',
+        'worker_places{queue="metrics"} 16.0',
+        'circuit_state{counterpart="PRD",source="tws_status"} 2.0',
+        'circuit_state{counterpart="DEV",source="tws_status"} 1.0',
+        'circuit_state{counterpart="x",source="tickets"} -1.0',
+        'messages_set_aside_total{queue="metrics"} 0.0',
+        'store_errors_total{reason="store_unreachable"}',
+    ):
+        assert f"resync_troubleshoot_{line}" in text
+
+
+def test_what_is_masked_is_counted_once_by_its_kind() -> None:
+    """Each piece counts by what betrayed it, also where there are several; what is masked already does not."""
+    before = REDACTED.counts()
+    masked = redact("password=hunter2x1! ghp_abcdefghijklmnopqrstuvwxyz0123456789 joe@example.com", personal=True)
+    assert redact(masked, personal=True) == masked
+    assert redact_data(redact_data({"db_password": "x1y2z3"})) == {"db_password": MARK}
+    key = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\n-----END PRIVATE KEY-----"
+    assert MARK in redact(key)
+    counts = {kind: count - before.get(kind, 0) for kind, count in REDACTED.counts().items()}
+    assert counts == dict.fromkeys(KINDS, 1)
