@@ -45,7 +45,7 @@ def run_bench(environ: Mapping[str, str], options: BenchOptions, say: Callable[[
 
     Raises BenchFailed, ConfigurationError, ProcessFailed.
     """
-    with system(_stripped(environ), redis_url=None, say=say) as parts, _fleets(parts, options, say) as (ours, plain):
+    with system(stripped(environ), redis_url=None, say=say) as parts, _fleets(parts, options, say) as (ours, plain):
         say(Message("idle: {count} runs of each, in turn", count=options.idle_runs))
         overhead: dict[str, list[float]] = {"ours": [], "plain": [], "gather": []}
         for number in range(-WARM_UP_RUNS, options.idle_runs):
@@ -109,11 +109,11 @@ def _fleets(
     specs = [*fleets["ours"], *watcher_specs(layout, ours), *fleets["plain"]]
     say(Message("starting {count} processes", count=len(specs)))
     for spec in specs:
-        parts.supervisor.start(_quiet(spec))
+        parts.supervisor.start(quiet(spec))
     ours_settings, plain_settings = Settings.from_env(ours), Settings.from_env(plain)
     plain_app = plain_celery(plain_settings)
-    _wait_for(make_celery(ours_settings, with_results=False), len(fleets["ours"]))
-    _wait_for(plain_app, len(fleets["plain"]))
+    wait_for_workers(make_celery(ours_settings, with_results=False), len(fleets["ours"]))
+    wait_for_workers(plain_app, len(fleets["plain"]))
     with TroubleshootClient(ours_settings) as client:
         chord = PlainChord.connect(plain_app, plain_settings)
         try:
@@ -122,13 +122,14 @@ def _fleets(
             chord.close()
 
 
-def _quiet(spec: ProcessSpec) -> ProcessSpec:
+def quiet(spec: ProcessSpec) -> ProcessSpec:
     """``spec`` without a log line per task: this process would measure its own reading of the logs."""
     command = tuple("WARNING" if part == "INFO" else part for part in spec.command)
     return dataclasses.replace(spec, command=command, ready_text="")
 
 
-def _wait_for(app: Celery, workers: int) -> None:
+def wait_for_workers(app: Celery, workers: int) -> None:
+    """Wait until so many workers answer. Raises BenchFailed."""
     end = time.monotonic() + START_SECONDS
     while len(app.control.ping(timeout=0.5)) < workers:
         if time.monotonic() > end:
@@ -148,7 +149,7 @@ def _plain_specs(layout: Layout, environ: Mapping[str, str]) -> list[ProcessSpec
     return specs
 
 
-def _stripped(environ: Mapping[str, str]) -> dict[str, str]:
+def stripped(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment without the user's settings."""
     left_out = ("RESYNC_", "TWS_", "LLM_", "REDIS_URL", "PYTHONPATH")
     rest = {name: value for name, value in environ.items() if not name.removeprefix("APP_").startswith(left_out)}

@@ -2,7 +2,8 @@
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -46,3 +47,46 @@ def machine() -> dict[str, object]:
         "kombu": version("kombu"),
         "redis_py": version("redis"),
     }
+
+
+@dataclass(frozen=True, slots=True)
+class CpuTimes:
+    """Times of the machine's processors and of some processes, in clock ticks; a difference is what was spent."""
+
+    total: int
+    idle: int
+    by_name: Mapping[str, int]
+
+    def __sub__(self, before: "CpuTimes") -> "CpuTimes":
+        spent = {name: ticks - before.by_name[name] for name, ticks in self.by_name.items() if name in before.by_name}
+        return CpuTimes(self.total - before.total, self.idle - before.idle, spent)
+
+    @property
+    def busy(self) -> float:
+        """Share of all processors that was busy."""
+        return (self.total - self.idle) / max(1, self.total)
+
+    @property
+    def own(self) -> float:
+        """Share of all processors that the processes took, and this one."""
+        return sum(self.by_name.values()) / max(1, self.total)
+
+    @property
+    def processes(self) -> dict[str, float]:
+        """Share of one processor that each process took."""
+        one = max(1.0, self.total / (os.cpu_count() or 1))
+        return {name: ticks / one for name, ticks in self.by_name.items()}
+
+
+def cpu_times(pids: Mapping[str, int]) -> CpuTimes:
+    """The times by now of the machine, of the processes by their names, and of this one as ``bench``."""
+    fields = [int(field) for field in Path("/proc/stat").read_text("utf-8").split("\n", 1)[0].split()[1:9]]
+    by_name = {}
+    for name, pid in {**pids, "bench": os.getpid()}.items():
+        try:
+            # After the name of the program, which may contain anything, in parentheses.
+            values = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+        except OSError:
+            continue
+        by_name[name] = int(values[11]) + int(values[12])
+    return CpuTimes(sum(fields), fields[3] + fields[4], by_name)
