@@ -73,7 +73,7 @@ TOLD_SECONDS = 10.0
 """Seconds after which the log says again that the store cannot be reached, for the same reason."""
 MAX_REPUBLISH = 2
 """Times that a run is published again: two lost messages are bad luck, three mean that no worker runs."""
-PACK_SECONDS = 0.05
+PACK_SECONDS = 0.02
 """Seconds to the next wake-up with which a run is compressed before it."""
 MODEL_MS = int(2 * COMMIT_RESERVE_SECONDS * 1000)
 """Milliseconds to the deadline with which a finisher does not ask a model: nothing is gained by waiting for one."""

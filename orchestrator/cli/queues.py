@@ -13,6 +13,7 @@ from orchestrator.cli.context import CliContext, pass_context
 from orchestrator.cli.options import Seconds, json_option, redis_url_option
 from orchestrator.config import Settings
 from orchestrator.i18n.message import Message, Text
+from orchestrator.store.room import room_of
 
 _HEAD = (
     Message("queue"),
@@ -70,12 +71,14 @@ def command(
 
 def _show(context: CliContext, settings: Settings, target_wait: float, *, as_json: bool) -> None:
     queues, watchers, problems = read_queues(settings)
+    room = room_of(settings)
     sizings = {queue.queue: _sizing(queue, target_wait) for queue in queues}
     if as_json:
         state = {
             "queues": [_record(queue, sizings[queue.queue]) for queue in queues],
             "target_wait_seconds": target_wait,
             "watchers": watchers,
+            "room": room.facts(),
             "problems": {worker: [asdict(problem) for problem in found] for worker, found in problems.items()},
         }
         context.print_json(json.dumps(state, indent=2))
@@ -84,6 +87,10 @@ def _show(context: CliContext, settings: Settings, target_wait: float, *, as_jso
     for queue in queues:
         for line in _remarks(queue, sizings[queue.queue]):
             context.print_text(line)
+    context.print_text(room.text)
+    if (problem := room.problem) is not None:
+        context.print_text(problem)
+        context.print_text(room.remedy)
     _print_problems(context, problems)
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import redis
 from redis.exceptions import ResponseError
 
+from orchestrator.config import Settings
 from orchestrator.i18n.message import Message
-from orchestrator.store.connection import store_errors, to_ms
+from orchestrator.store.connection import session, store_errors, to_ms
 from orchestrator.store.keys import Keys
 from orchestrator.store.reading import read_number
 
@@ -127,6 +128,15 @@ class Room:
             "Raise maxmemory to {megabytes} MB, or lower RESYNC_RUN_TTL_SECONDS.",
             megabytes=-(-self.needed_bytes // 800_000),  # a fifth of it stays free
         )
+
+
+def room_of(settings: Settings) -> Room:
+    """The memory of the Redis of these settings.
+
+    Raises StoreUnreachable.
+    """
+    with session(settings) as client:
+        return read_room(client, Keys(settings.key_prefix), kept_seconds=settings.run_ttl_seconds)
 
 
 def read_room(client: redis.Redis, keys: Keys, *, kept_seconds: int) -> Room:

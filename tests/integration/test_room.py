@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Iterator
 
@@ -11,6 +12,8 @@ import redis
 from stored_support import DONE, Planter
 from tests_support import RedisServer
 
+from orchestrator.cli.context import CliContext
+from orchestrator.cli.main import run
 from orchestrator.config import Settings
 from orchestrator.i18n.languages import Language
 from orchestrator.models import TroubleshootRequest
@@ -91,6 +94,20 @@ def test_too_little_room_is_a_warning_with_a_remedy(store: RunStore, own_redis: 
     megabytes = int(str(result.fix).partition("maxmemory to ")[2].partition(" MB")[0])
     client.config_set("maxmemory", f"{megabytes}mb")
     assert not measured(store).is_tight
+
+
+def test_queues_shows_the_room(store: RunStore, own_redis: RedisServer, capsys: pytest.CaptureFixture[str]) -> None:
+    """In words and for programs."""
+    Planter(store._client, store.keys).plant(DONE)
+    store._client.config_set("maxmemory", "512mb")
+    context = CliContext({"REDIS_URL": own_redis.url})
+    assert run(["queues"], context) == 0
+    assert re.search(r"room for [0-9]+ more runs of [0-9]+ kB", capsys.readouterr().out)
+    assert run(["queues", "--json"], context) == 0
+    room = json.loads(capsys.readouterr().out)["room"]
+    assert room["limit_bytes"] == 512 * 1024**2
+    assert room["more_runs"] > 1_000
+    assert room["is_tight"] is False
 
 
 @pytest.mark.parametrize("refused", ["info", "memory"])

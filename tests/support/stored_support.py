@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import redis
 
+from orchestrator.errors import RunDamaged
 from orchestrator.store.keys import Keys
+from orchestrator.store.packed import PACKED, Entry, raw_call, unpack
 
 YESTERDAY: dict[str, Any] = json.loads(
     (Path(__file__).parent.parent / "data" / "stored_yesterday.json").read_text("utf-8")
@@ -25,6 +28,26 @@ FREE = {
 """Fields whose keys are data: a further one is no field that a reader would not know."""
 
 Change = Callable[[Any], Any]
+
+
+def everything_of(client: redis.Redis, keys: Keys, run_id: str) -> tuple[dict[str, str], list[Entry]]:
+    """The fields of a run's hash and the entries of its events, packed or not, past our readers."""
+    with client.pipeline(transaction=False) as pipe:
+        raw_call(pipe, "HGETALL", keys.run(run_id))
+        raw_call(pipe, "XRANGE", keys.events(run_id), "-", "+")
+        raw_call(pipe, "GET", keys.packed(run_id))
+        stored, listed, packed = ([] if isinstance(item, Exception) else item for item in pipe.execute(False))
+    fields = _texts(dict(stored or {}))
+    entries = [(name.decode(), _texts(item)) for name, item in listed]
+    if PACKED in fields:
+        with suppress(RunDamaged):
+            known = unpack(run_id, packed)
+            return fields | known.fields, [*known.entries, *entries]
+    return fields, entries
+
+
+def _texts(fields: dict[bytes, bytes]) -> dict[str, str]:
+    return {name.decode("utf-8", "replace"): value.decode("utf-8", "replace") for name, value in fields.items()}
 
 
 def tomorrow(value: Any) -> Any:

@@ -16,6 +16,7 @@ from typing import Any
 import redis
 from fleet_support import Process
 from stack_support import Stack
+from stored_support import everything_of
 from tests_support import wait_until
 
 from orchestrator.config import ParallelConfig
@@ -196,14 +197,14 @@ class Trial:
 
     def _judge_stored(self, raw: redis.Redis, item: Question, figures: Figures) -> None:
         """One terminal event; what the sources had answered by then is in the answer; no secret."""
-        stored = raw.xrange(self.keys.events(item.run_id))
-        kinds = [fields[b"type"].decode() for _, fields in stored]
+        values, stored = everything_of(raw, self.keys, item.run_id)
+        kinds = [fields["type"] for _, fields in stored]
         ends = [place for place, kind in enumerate(kinds) if kind in TERMINAL]
         if len(ends) > 1:
             figures.twice += 1
             figures.broken.append(f"{item.run_id}: {len(ends)} terminal events")
         if ends and item.outcome in ("complete", "partial", "failed"):
-            told = [fields[b"data"] for _, fields in stored[: ends[0]] if fields[b"type"] == b"source_finished"]
+            told = [fields["data"] for _, fields in stored[: ends[0]] if fields["type"] == "source_finished"]
             each = (
                 part | {"source": data["source"]} for data in map(json.loads, told) for part in data.get("jobs", [data])
             )
@@ -213,11 +214,9 @@ class Trial:
             if not self.fault.promise.loses_answers and (lost := answered - set(item.available)):
                 figures.lost += len(lost)
                 figures.broken.append(f"{item.reader} {item.run_id}: answers of {sorted(lost)} are lost")
-        secret = self._secret.encode()
-        with suppress(redis.ResponseError):  # the trial may have put something else there
-            hash_values = raw.hvals(self.keys.run(item.run_id))
-            if any(secret in value for value in hash_values) or any(secret in v for _, f in stored for v in f.values()):
-                figures.broken.append(f"{item.run_id}: a secret is stored")
+        texts = [*values.values(), *(text for _, fields in stored for text in fields.values())]
+        if any(self._secret in text for text in texts):
+            figures.broken.append(f"{item.run_id}: a secret is stored")
 
     def _processes_and_logs(self, log_sizes: dict[Process, int], died: list[Process]) -> Iterator[str]:
         for process in self.stack.died():

@@ -20,6 +20,7 @@ from orchestrator.cli.main import run
 from orchestrator.config import Settings
 from orchestrator.errors import ConfigurationError, StoreUnreachable
 from orchestrator.store.load import QueueLoad
+from orchestrator.store.room import Room
 from workers.cli import worker
 from workers.lab.simulator.counterparts import scenario_environ
 from workers.standalone import redis_server
@@ -219,6 +220,12 @@ def test_workers_that_share_a_name_are_both_listed(monkeypatch: pytest.MonkeyPat
         "metrics": ("w@h", "w@h"),
         "synthesis": ("w@h",),
     }
+
+
+@pytest.fixture(autouse=True)
+def room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is asked about the memory of a Redis that there is not."""
+    monkeypatch.setattr("orchestrator.cli.queues.room_of", lambda _: Room())
 
 
 def test_queues_count_what_was_set_aside(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,7 +77,10 @@ class Soak:
             folder = kept or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="resync-soak-")))
             self._redis = stack.enter_context(new_redis(append_only=True))
             self._fleet = make_fleet(folder, self._redis.url)
-            self._fleet.environ |= {"RESYNC_RUN_TTL_SECONDS": str(RUN_TTL_SECONDS)}
+            self._fleet.environ |= {
+                f"RESYNC_RUN_TTL_{outcome}SECONDS": str(RUN_TTL_SECONDS)
+                for outcome in ("", "PARTIAL_", "FAILED_", "TIMED_OUT_", "CANCELLED_")
+            }
             stack.callback(self._fleet.stop)
             self._members = Members(self._fleet)
             for name in (*ELDERS, *VICTIMS):

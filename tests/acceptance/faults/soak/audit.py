@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import redis
+from stored_support import everything_of
 
 from orchestrator.config import Settings
 from orchestrator.store.keys import Keys
@@ -92,6 +93,6 @@ class Auditor(threading.Thread):
             self.lost[run] = f"{state}, {now - deadline:.0f} s after its deadline"
 
     def _terminals(self, run: str) -> Iterator[tuple[int, dict[str, Any]]]:
-        for _, fields in self.client.xrange(self._keys.events(run)):
+        for _, fields in everything_of(self.client, self._keys, run)[1]:
             if fields["type"] in ("final", "cancelled"):
                 yield int(fields["at"]), json.loads(fields["data"])
