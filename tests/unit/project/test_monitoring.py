@@ -11,6 +11,7 @@ from typing import Any
 import click
 import pytest
 import yaml
+from flower.events import PrometheusMetrics
 from prometheus_support import program
 
 from orchestrator.broker.app import queue_names
@@ -82,7 +83,7 @@ def test_runbooks_name_commands_that_exist() -> None:
 def test_prometheus_scrapes_each_process_of_compose() -> None:
     """The services of Compose with health pages are those that are looked up, on their port, which others can reach."""
     services = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))["services"]
-    (job,) = yaml.safe_load((FOLDER / "prometheus.yaml").read_text("utf-8"))["scrape_configs"]
+    job, _ = yaml.safe_load((FOLDER / "prometheus.yaml").read_text("utf-8"))["scrape_configs"]
     (lookup,) = job["dns_sd_configs"]
     assert set(lookup["names"]) == {*queue_names(), "watcher"} == set(services) - {"redis", "flower"}
     for name in lookup["names"]:
@@ -90,6 +91,24 @@ def test_prometheus_scrapes_each_process_of_compose() -> None:
         assert environment["RESYNC_HEALTH_PORT"] == str(lookup["port"])
         assert environment["RESYNC_HEALTH_ADDRESS"] == "${RESYNC_HEALTH_ADDRESS:-0.0.0.0}"
         assert "backend" in services[name]["networks"]
+
+
+def test_of_flower_only_what_we_do_not_tell_is_scraped() -> None:
+    """Each of Flower's metrics is on the page of ours; those that are kept are those for which we have nothing."""
+    _, job = yaml.safe_load((FOLDER / "prometheus.yaml").read_text("utf-8"))["scrape_configs"]
+    (relabelling,) = job["metric_relabel_configs"]
+    own = [
+        name
+        for family in PrometheusMetrics.__init__.__code__.co_consts
+        for name in re.findall(r"^flower_\w+", str(family))
+    ]
+    page = (ROOT / "docs" / "monitoring.md").read_text("utf-8")
+    rows = re.findall(r"^\| (`flower_[^|]+) \| (.+) \|$", page, re.MULTILINE)
+    told = {name: instead for names, instead in rows for name in re.findall(r"flower_\w+", names)}
+    assert len(own) == 6
+    assert set(own) == set(told)
+    kept = {name for name, instead in told.items() if instead.startswith("nothing")}
+    assert kept == {name for name in told if re.fullmatch(relabelling["regex"], name)}
 
 
 def test_the_pod_monitor_finds_each_pod_with_health_pages() -> None:
