@@ -13,6 +13,8 @@ from tests_support import stretched, wait_until
 
 from orchestrator.broker.app import RUN_TASK
 from orchestrator.broker.queues import read_queues
+from orchestrator.cli.context import CliContext
+from orchestrator.cli.main import run
 from orchestrator.config import ParallelConfig
 from orchestrator.models import EventType, Report, RunOutcome, TroubleshootRequest
 from orchestrator.sources import BUILTIN_SOURCES
@@ -102,6 +104,32 @@ def test_a_damaged_run_does_not_hold_the_others_up(newer_fleet: Fleet) -> None:
         assert "falta nesta resposta" in report.response
         assert [item.run_id for item in client.list()] == [run_id]
     assert "Traceback" not in newer_fleet.logs()
+
+
+def test_ended_runs_are_packed_unless_an_older_app_asks(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
+    """A watcher packs a run, and whoever asks sees all of it; it leaves alone what an older app has submitted."""
+    fleet.environ["RESYNC_PACK_AFTER_SECONDS"] = "0.2"
+    fleet.worker("orchestrator", "synthesis", *BUILTIN_SOURCES)
+    fleet.watcher()
+    request = TroubleshootRequest(message=stub_message({}), job_name="BATCH001", config=CONFIG, intent="troubleshoot")
+    with fleet.client() as client:
+        raw, keys = client.store._client, client.store.keys
+        run_id = client.submit(request)
+        events, report = list(client.stream(run_id)), client.result(run_id)
+        wait_until(lambda: raw.exists(keys.packed(run_id)), what="the run is packed")
+        assert not raw.exists(keys.events(run_id))
+        assert (client.get(run_id).report, client.result(run_id)) == (report, report)
+        assert list(client.stream(run_id)) == events
+        assert list(client.stream(run_id, after=events[2].id)) == events[3:]
+        assert run(["get", run_id, "--json"], CliContext(fleet.environ)) == 0
+        shown = json.loads(capsys.readouterr().out)["report"]
+        assert len(shown["parallel_results"]) == len(BUILTIN_SOURCES)
+        older = client.submit(request)
+        raw.hdel(keys.run(older), "reads_packed")
+        client.result(older)
+        assert raw.exists(keys.old_reader)
+        time.sleep(1)
+        assert not raw.exists(keys.packed(older))
 
 
 EMBED = dict.fromkeys(("callbacks", "errbacks", "chain", "chord"))
