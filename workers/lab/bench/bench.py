@@ -22,7 +22,7 @@ from workers.lab.bench.figures import machine, percentiles, rss_mb
 from workers.lab.bench.plain import plain_celery
 from workers.lab.bench.scenarios import LOAD, run_scenarios
 from workers.lab.bench.subjects import BenchFailed, PlainChord, Troubleshoot, gather
-from workers.standalone.layout import DEFAULT_CONCURRENCY, Layout, watcher_specs, worker_specs
+from workers.standalone.layout import CELERY, DEFAULT_CONCURRENCY, Layout, watcher_specs, worker_specs
 from workers.standalone.process import ProcessSpec
 from workers.standalone.system import START_SECONDS, System, system
 
@@ -144,7 +144,8 @@ def _plain_specs(layout: Layout, environ: Mapping[str, str]) -> list[ProcessSpec
     for spec in worker_specs(layout, environ):
         if spec.name == ORCHESTRATOR_QUEUE:
             continue
-        command = tuple(PLAIN_APP if part == "workers.app" else part for part in spec.command)
+        module = spec.command.index(CELERY)
+        command = (*spec.command[:module], "celery", "-A", PLAIN_APP, *spec.command[module + 1 :])
         specs.append(dataclasses.replace(spec, name=f"plain-{spec.name}", command=command))
     return specs
 
