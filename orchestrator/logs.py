@@ -114,10 +114,11 @@ class MaskingFormatter(logging.Formatter):
         message, more = _texts(self, record)
         event = _event_of(record)
         named = () if event is None else event[1]
-        fields = " ".join(f"{name}={value}" for name, value in _around().items() if name not in named)
+        bound_here = {name: value for name, value in _around().items() if name not in named}
+        fields = " ".join(f"{name}={value}" for name, value in bound_here.items())
         line = f"{_time(record)} {record.levelname} {record.name} {_escaped(message)} {_escaped(fields)}".rstrip()
         text = f"{line}\n{more}" if more else line
-        if event is None or more or not all(map(_is_harmless, event[1].items())):
+        if event is None or more or not all(map(_is_harmless, (*event[1].items(), *bound_here.items()))):
             # Before the indentation: a key may be written over lines.
             text, _ = redact_start(text, MAX_CHARACTERS, personal=self._personal)
         first, *rest = text.split("\n")

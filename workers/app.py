@@ -145,7 +145,8 @@ def _keep_message(queue: str = "", reason: str = "", content: str = "", **_: Any
 def _set_arguments_aside(sender: Any, exception: BaseException, args: Any, kwargs: Any, **_: Any) -> None:
     if isinstance(exception, KILLED):
         return
-    # No task raises an error by itself.
+    # No task raises an error by itself. What Celery logs of it does not name the run.
+    _LOGGER.error("task_failed run_id=%s task=%s error=%s", (args or [None])[0], sender.name, type(exception).__name__)
     set_aside(queue_of(app, sender.name), f"task failed: {type(exception).__name__}", repr((sender.name, args, kwargs)))
 
 

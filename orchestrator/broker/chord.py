@@ -127,4 +127,5 @@ class ChordBackend(RedisBackend):  # type: ignore[misc]  # Celery is untyped
         try:
             super().on_chord_part_return(request, state, result, **kwargs)
         except Exception as error:  # noqa: BLE001  # border: whatever Redis or the body's publishing raises
-            _LOGGER.warning("chord_part_lost task_id=%s error=%s", getattr(request, "id", None), type(error).__name__)
+            run_id, task_id = getattr(request, "root_id", None), getattr(request, "id", None)
+            _LOGGER.warning("chord_part_lost run_id=%s task_id=%s error=%s", run_id, task_id, type(error).__name__)

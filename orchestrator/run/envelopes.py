@@ -1,6 +1,7 @@
 """Envelopes of the sources: made from a result, an error or a timeout; redacted, and cut to the store's limits."""
 
 import json
+import logging
 from collections.abc import Callable, Iterable, Sequence, Sized
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -171,14 +172,17 @@ def _error_envelope(
     return _failed(planned, SourceOutcome.ERROR, reason, text, language=language, worker=worker, texts=texts)
 
 
-def log_finished(run_id: str, envelope: SourceEnvelope, status: str) -> None:
-    """Log what became of a source; ``status`` is what became of its envelope: ``stored``, ``late``, ``duplicate``."""
+def log_finished(run_id: str, envelope: SourceEnvelope, status: str, *, failed: int = logging.WARNING) -> None:
+    """Log what became of a source, one that has ``failed`` at that level.
+
+    ``status`` is what became of its envelope: ``stored``, ``late``, ``duplicate``.
+    """
     event = "source_finished run_id=%s source=%s outcome=%s latency_ms=%.1f status=%s"
     values = run_id, envelope.key, envelope.outcome.value, envelope.latency_ms, status
     if envelope.success and status == "stored":
         _LOGGER.info(event, *values)
     else:
-        _LOGGER.warning(f"{event} reason=%s error=%s", *values, envelope.reason, envelope.error)
+        _LOGGER.log(failed, f"{event} reason=%s error=%s", *values, envelope.reason, envelope.error)
 
 
 def unreadable_envelope(

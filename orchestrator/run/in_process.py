@@ -4,6 +4,7 @@ The sources are those of the workers, found through their entry points; this fil
 """
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -157,7 +158,8 @@ async def _ask(
         # Not asyncio.timeout: its TimeoutError could not be distinguished from one that the source raised.
         await asyncio.wait({waiting}, timeout=max(call.left_seconds, 0.0))
         envelope = call.envelope(lambda: fetched(fetch))
-        log_finished(run_id, envelope, "stored")
+        # The caller is told in the answer; where it has set up no logging, a warning would appear on its terminal.
+        log_finished(run_id, envelope, "stored", failed=logging.INFO)
         annotate(outcome=envelope.outcome.value, latency_ms=envelope.latency_ms)
         await clues.end(planned)
         if put is not None:

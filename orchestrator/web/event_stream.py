@@ -9,8 +9,9 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
 from orchestrator.errors import OutOfConnections, TroubleshootError
-from orchestrator.logs import get_logger, shown
+from orchestrator.logs import bound, get_logger, shown
 from orchestrator.models import Event
+from orchestrator.web.problems import run_id_of
 
 _LOGGER = get_logger(__name__)
 KEEP_ALIVE_SECONDS = 15.0
@@ -88,7 +89,7 @@ class EventStream(StreamingResponse):
                 await send(message)
 
         try:
-            with self._readers.one():
+            with self._readers.one(), bound(run_id=run_id_of(scope)):
                 await super().__call__(scope, receive, send_in_time)
         except* (
             TimeoutError,

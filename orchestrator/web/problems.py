@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
+from starlette.types import Scope
 
 from orchestrator.errors import (
     BodyTooLarge,
@@ -22,7 +23,8 @@ from orchestrator.errors import (
     StoreUnreachable,
     TroubleshootError,
 )
-from orchestrator.logs import get_logger, shown
+from orchestrator.logs import bound, get_logger, shown
+from orchestrator.models import is_run_id
 from orchestrator.validation import about, all_of, problem_of, with_names
 
 _LOGGER = get_logger(__name__)
@@ -99,6 +101,12 @@ def problem_response(error: TroubleshootError) -> Response:
     return Response(problem.model_dump_json(), status, headers, PROBLEM_JSON)
 
 
+def run_id_of(scope: Scope) -> str | None:
+    """The run in the path of a request, if it is one."""
+    run_id = scope.get("path_params", {}).get("run_id")
+    return run_id if isinstance(run_id, str) and is_run_id(run_id) else None
+
+
 class ProblemRoute(APIRoute):
     """A route that returns errors as problems, whatever error handlers the app has.
 
@@ -110,6 +118,10 @@ class ProblemRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def handle_with_problems(request: Request) -> Response:
+            with bound(run_id=run_id_of(request.scope)):
+                return await handle_within(request)
+
+        async def handle_within(request: Request) -> Response:
             try:
                 response = await handle(request)
             except TroubleshootError as error:

@@ -29,6 +29,7 @@ from orchestrator.errors import (
 from orchestrator.models import RunState
 from orchestrator.store.run_filter import RunFilter
 from orchestrator.web import Identity, create_router
+from orchestrator.web.problems import run_id_of
 
 RUNS = "/troubleshoot/runs"
 ASKED = {"message": "Job BATCH001 falhou"}
@@ -200,6 +201,16 @@ def test_an_error_is_a_problem_with_its_reason(error: Exception, status: int, re
         assert problem(response, status, reason) == "field: fix"
         assert ("retry-after" in response.headers) == (status in (429, 503))
         assert response.headers["cache-control"] == "no-store"
+
+
+def test_what_is_logged_of_a_request_names_its_run(caplog: pytest.LogCaptureFixture) -> None:
+    """A field of the record; what is no id of a run stays out of the log."""
+    app = app_of(FakeClient(error=StoreUnreachable("away")))
+    ask(app, "GET", f"{RUNS}/run-00000001")
+    ask(app, "GET", f"{RUNS}/x%0Aforged")
+    (record,) = (record for record in caplog.records if record.name.startswith("orchestrator"))
+    assert (vars(record)["event"], vars(record)["run_id"]) == ("web_request_failed", "run-00000001")
+    assert run_id_of({"path_params": {"run_id": "x\nforged"}}) is None
 
 
 @pytest.mark.parametrize(("seconds", "header"), [(7, "7"), (None, "10")])

@@ -115,6 +115,7 @@ def test_a_store_that_goes_away_ends_the_stream(caplog: pytest.LogCaptureFixture
     (record,) = [record for record in caplog.records if record.name.startswith("orchestrator")]
     assert record.getMessage().startswith("web_stream_cut reason=store_unreachable")
     assert record.exc_info is None
+    assert vars(record)["run_id"] == RUN
 
 
 @pytest.mark.parametrize("version", ["2.3", "2.4"])
