@@ -25,8 +25,10 @@ LIBRARY_EVENT = "log"
 _NOISY = ("celery.worker.strategy", "celery.app.trace", "httpx2", "httpcore2", "httpx", "httpcore")
 """Loggers whose INFO lines say less than ours about the same: tasks without a run, requests without a reason."""
 _TEMPLATE = re.compile(r"([a-z][a-z0-9_]*)((?: [a-z][a-z0-9_]*=(?:%(?:\.\d)?[sdf]|[A-Za-z_]+))*)(?:\n%s)?")
-_ID_FIELDS = frozenset({"run_id", "task_id", "source", "sources", "queue", "worker", "by", "path", "where"})
-_ID, _WORD = re.compile(r"[\w.:,@/#|%-]{0,200}", re.ASCII), re.compile(r"[a-z][a-z_]{0,39}")
+_ID_FIELDS = frozenset(
+    {"run_id", "task_id", "source", "sources", "not_asked", "queue", "worker", "by", "method", "path", "where"}
+)
+_ID, _WORD = re.compile(r"[\w.:,@/#|%-]{0,200}", re.ASCII), re.compile(r"[a-z_]{0,40}")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 """Characters that would begin a line, or move or colour what a terminal shows."""
 _BOUND: ContextVar[Mapping[str, Any]] = ContextVar("bound", default={})  # noqa: B039  # never changed in place
