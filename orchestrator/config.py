@@ -265,7 +265,8 @@ class RedisSettings(EnvironmentModel):
     redis_ca_bundle: str | None = Field(default=None, validation_alias="RESYNC_REDIS_CA_BUNDLE")
     """File of the authorities to trust for `rediss://`, in place of the system's; those that the URL names win."""
     redis_url: str = Field(default=DEFAULT_REDIS_URL, validation_alias=AliasChoices("REDIS_URL", "APP_REDIS_URL"))
-    """Broker and store: `redis://`, or `rediss://` for [TLS](operations.md#redis-over-tls)."""
+    """Broker and store: `redis://`, `rediss://` for [TLS](operations.md#redis-over-tls), or `redis+sentinel://` and
+    `rediss+sentinel://` for [Sentinel](operations.md#redis-sentinel)."""
 
     @field_validator("redis_ca_bundle")
     @classmethod
@@ -372,19 +373,22 @@ class Settings(RedisSettings):
     @field_validator("redis_url")
     @classmethod
     def _url_is_redis(cls, value: str, info: ValidationInfo) -> str:
-        if re.match(r"[a-z+-]*(sentinel|cluster)[a-z+-]*://", value):
-            raise InvalidValue(
-                "Redis Sentinel and Redis Cluster are not supported: name one Redis, as redis:// or rediss://, "
-                "by a host name that a failover lets point to the new primary"
-            )
-        # kombu and redis-py write Unix sockets differently, so no such URL serves both broker and store.
-        if not value.startswith(("redis://", "rediss://")):
-            raise InvalidValue("must start with {choices} or {last}", choices="redis://", last="rediss://")
+        if re.match(r"[a-z+-]*cluster[a-z+-]*://", value):
+            raise InvalidValue("Redis Cluster is not supported: the keys of a run would be in different slots")
         # --help and usage errors do without redis and ssl
         from redis.connection import parse_url  # noqa: PLC0415
 
+        from orchestrator.sentinel import FORM, is_sentinel, parse_sentinel  # noqa: PLC0415
         from orchestrator.tls import check_tls, without_tls_options  # noqa: PLC0415
 
+        given = value
+        if re.match(r"[a-z+-]*sentinel[a-z+-]*://", value):
+            if not is_sentinel(value):
+                raise InvalidValue("cannot be read as {form}", form=FORM)
+            _, value, _ = parse_sentinel(value)
+        # kombu and redis-py write Unix sockets differently, so no such URL serves both broker and store.
+        if not value.startswith(("redis://", "rediss://")):
+            raise InvalidValue("must start with {choices} or {last}", choices="redis://", last="rediss://")
         address = without_tls_options(value)
         try:
             host = parse_url(address).get("host", "")  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
@@ -405,7 +409,7 @@ class Settings(RedisSettings):
             raise InvalidValue("{parameter} needs {scheme}", parameter="RESYNC_REDIS_CA_BUNDLE", scheme="rediss://")
         if "redis_ca_bundle" in info.data:  # else it is what is wrong
             check_tls(value)
-        return value
+        return given
 
     @field_validator("log_level")
     @classmethod

@@ -6,10 +6,13 @@ are therefore asked for here.
 
 import os
 
+from flower.app import Flower as _Flower
+
 from orchestrator.config import Settings as _Settings
 from orchestrator.errors import ConfigurationError as _ConfigurationError
 from orchestrator.logs import configure_log as _configure_log
 from orchestrator.secret_files import read_variables as _read_variables
+from orchestrator.sentinel import is_sentinel as _is_sentinel
 
 try:
     _secrets = _read_variables(("FLOWER_BASIC_AUTH",), os.environ)
@@ -35,3 +38,7 @@ max_workers = 200
 purge_offline_workers = 3_600
 # What is too wide for a screen is scrolled to: the arguments, of which the first is the run, can also be searched for.
 tasks_columns = "name,uuid,state,received,started,runtime,worker,args"
+
+if _is_sentinel(_settings.redis_url):
+    # Flower keeps the address of the broker, of which it reads the queues; a failover moves it.
+    _Flower.broker_uri_with_password = property(_Flower.broker_uri_with_password.func)

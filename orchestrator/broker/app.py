@@ -10,6 +10,7 @@ from kombu import Exchange, Queue
 
 from orchestrator.config import Settings
 from orchestrator.sources import source_names
+from orchestrator.store.connection import single_url
 from orchestrator.store.keys import ORCHESTRATOR_QUEUE, SYNTHESIS_QUEUE, Keys
 from orchestrator.tls import tls_options, without_tls_options
 
@@ -52,7 +53,8 @@ def make_celery(settings: Settings, *, with_results: bool) -> Celery:
         "health_check_interval": 1 if with_results else 30,
         "visibility_timeout": 3_600,
     }
-    url, tls = without_tls_options(settings.redis_url), tls_options(settings.redis_url) or False
+    single = single_url(settings.redis_url)
+    url, tls = without_tls_options(single), tls_options(single) or False
     app = Celery("resync_troubleshoot", broker=url, amqp=AMQP, set_as_current=False)
     app.conf.update(
         broker_use_ssl=tls,

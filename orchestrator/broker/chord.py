@@ -14,7 +14,7 @@ from orchestrator.broker.app import RUN_TASK, SYNTHESIZE_TASK, source_task
 from orchestrator.i18n.message import Message
 from orchestrator.logs import get_logger
 from orchestrator.models import Plan
-from orchestrator.store.connection import TlsConnection, broker_failure
+from orchestrator.store.connection import PlainConnection, TlsConnection, broker_failure
 from orchestrator.store.keys import BATCH_PRIORITY, ORCHESTRATOR_QUEUE, SYNTHESIS_QUEUE
 from orchestrator.tracing import headers
 
@@ -116,7 +116,7 @@ class ChordBackend(RedisBackend):  # type: ignore[misc]  # Celery is untyped
 
     def _params_from_url(self, url: str, defaults: Mapping[str, Any]) -> dict[str, Any]:
         options: dict[str, Any] = super()._params_from_url(url, defaults)
-        return options | ({"connection_class": TlsConnection} if "connection_class" in options else {})
+        return options | {"connection_class": TlsConnection if "connection_class" in options else PlainConnection}
 
     def on_chord_part_return(self, request: Any, state: str, result: Any, **kwargs: Any) -> None:
         """Count the part; when that fails, the watcher finishes the run.

@@ -30,7 +30,14 @@ from redis.retry import Retry
 from orchestrator.broker.app import EXCHANGE
 from orchestrator.broker.messages import MAX_CHARACTERS, bind, problem_of
 from orchestrator.logs import get_logger
-from orchestrator.store.connection import ClosedAtOnce, PlainConnection, TlsConnection, repeating
+from orchestrator.store.connection import (
+    SENTINELS,
+    ClosedAtOnce,
+    PlainConnection,
+    TlsConnection,
+    primary_of,
+    repeating,
+)
 from orchestrator.store.lua import our_error
 from orchestrator.tls import tls_failure
 
@@ -336,8 +343,13 @@ class RedisConnection(Connection):  # type: ignore[misc]  # kombu is untyped
 
     def as_uri(self, *arguments: Any, **options: Any) -> str:
         """The URL for logs, also of a connection that has no transport yet: why it has none is what is logged."""
-        with suppress(ConnectionError):
+        with suppress(ConnectionError, RedisError):
             uri: str = super().as_uri(*arguments, **options)
+            # Only Flower asks for the password: it connects by itself, to what it takes for an address.
+            sentinels = SENTINELS.get(self.hostname or "") if options.get("include_password") else None
+            if sentinels is not None:
+                host, port = primary_of(sentinels, self.connect_timeout)
+                uri = uri.replace(f"{self.hostname}:{self.port}", f"{host}:{port}")
             return uri
         return "rediss://" if self.ssl else "redis://"
 

@@ -1,5 +1,6 @@
 """Redis clients with explicit timeouts and retries, and redis-py's errors as ours."""
 
+import asyncio
 import errno
 import os
 import re
@@ -37,6 +38,7 @@ from redis.retry import Retry
 from orchestrator.config import Settings
 from orchestrator.errors import OutOfConnections, RunDamaged, StoreRefusesUser, StoreUnreachable, TroubleshootError
 from orchestrator.i18n.message import Message
+from orchestrator.sentinel import Sentinels, is_sentinel, parse_sentinel
 from orchestrator.store.pools import AsyncConnectionPool, ConnectionPool
 from orchestrator.tally import Tally
 from orchestrator.tls import (
@@ -162,7 +164,13 @@ class OurConnection:
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         self._sent, self._batch = [], []
+        self._sentinels = SENTINELS.get(options.get("host", ""))
         super().__init__(*arguments, **options)
+
+    def _connect(self) -> Any:
+        if self._sentinels is not None:
+            self.host, self.port = primary_of(self._sentinels, self.socket_connect_timeout)  # type: ignore[attr-defined]
+        return super()._connect()  # type: ignore[misc]  # of the class it is mixed into
 
     def send_command(self, *arguments: Any, **options: Any) -> None:
         """Send a command, which a refusal is then told with."""
@@ -249,7 +257,25 @@ class TlsConnection(OurConnection, redis.SSLConnection):
         return secure
 
 
-class AsyncTlsConnection(redis.asyncio.SSLConnection):
+class AtPrimary:
+    """A connection of an event loop that asks Sentinels where its primary is."""
+
+    def __init__(self, **options: Any) -> None:
+        self._sentinels = SENTINELS.get(options.get("host", ""))
+        super().__init__(**options)
+
+    async def _connect(self) -> None:
+        if self._sentinels is not None:
+            seconds = self.socket_connect_timeout  # type: ignore[attr-defined]  # of the class it is mixed into
+            self.host, self.port = await asyncio.to_thread(primary_of, self._sentinels, seconds)
+        await super()._connect()  # type: ignore[misc]
+
+
+class AsyncPlainConnection(AtPrimary, redis.asyncio.Connection):
+    """A connection without TLS, for an event loop."""
+
+
+class AsyncTlsConnection(AtPrimary, redis.asyncio.SSLConnection):
     """``TlsConnection`` for an event loop."""
 
     def __init__(self, **options: Any) -> None:
@@ -267,15 +293,56 @@ Client = TypeVar("Client", redis.Redis, redis.asyncio.Redis)
 
 def client_of(kind: type[Client], url: str, **options: Any) -> Client:
     """redis-py's client for a URL, whose TLS parameters mean what ``orchestrator.tls`` says."""
+    url = single_url(url)
     tls, is_async = tls_options(url), issubclass(kind, redis.asyncio.Redis)
     pools: Any = AsyncConnectionPool if is_async else ConnectionPool
     pool = pools.from_url(without_tls_options(url), **tls, **options)
     if tls:
         pool.connection_class = AsyncTlsConnection if is_async else TlsConnection
-    elif pool.connection_class is redis.Connection:
-        pool.connection_class = PlainConnection
+    elif pool.connection_class in (redis.Connection, redis.asyncio.Connection):
+        pool.connection_class = AsyncPlainConnection if is_async else PlainConnection
     client: Client = kind.from_pool(pool)
     return client
+
+
+SENTINELS: dict[str, Sentinels] = {}
+"""Who knows where a primary is, by the host name that stands for it in the URLs of this process."""
+
+
+class NoPrimary(RedisConnectionError):
+    """No Sentinel told where the primary is."""
+
+
+def single_url(url: str) -> str:
+    """The URL of one Redis for libraries that know no Sentinels; our connections ask these for its address."""
+    if not is_sentinel(url):
+        return url
+    host, single, sentinels = parse_sentinel(url)
+    SENTINELS[host] = sentinels
+    return single
+
+
+def primary_of(sentinels: Sentinels, seconds: float | None) -> tuple[str, int]:
+    """Host and port of the primary, by the first Sentinel that knows it; ``seconds`` for each of them.
+
+    Raises redis-py's AuthenticationError, and NoPrimary from the last error.
+    """
+    failure: Exception | None = None
+    for url in sentinels.urls:
+        retry = Retry(NoBackoff(), 0)
+        options = {"socket_timeout": seconds, "socket_connect_timeout": seconds, "retry": retry}
+        try:
+            with client_of(redis.Redis, url, **options) as client:
+                found = client.execute_command("SENTINEL GET-MASTER-ADDR-BY-NAME", sentinels.name)
+        except AuthenticationError:
+            raise
+        except (RedisError, OSError) as error:
+            failure = error
+        else:
+            if found is not None:
+                host, port = found
+                return host.decode() if isinstance(host, bytes) else str(host), int(port)
+    raise NoPrimary(sentinels.name) from failure
 
 
 def repeating(retry: Retry | AsyncRetry) -> dict[str, Any]:
@@ -388,21 +455,30 @@ def _errors_as_ours() -> Iterator[None]:
             raise
         if (refused := _not_working(error)) is not None:
             raise refused from error
-        if (advice := tls_advice(error)) is not None:
-            raise StoreUnreachable(
-                "TLS to Redis failed ({detail}). {advice}", detail=tls_failure(error), advice=advice
-            ) from error
-        if isinstance(error, ClosedAtOnce):
-            raise StoreUnreachable(
-                "Redis closed the connection before it answered; does its port speak TLS (REDIS_URL=rediss://...), "
-                "or is it just starting?"
-            ) from error
-        raise StoreUnreachable(
-            "Redis does not answer; is it running, and is REDIS_URL right? ({detail} while talking to the store)",
-            detail=type(error).__name__,
-        ) from error
+        raise _unreachable(error) from error
     except RedisError as error:
         raise StoreUnreachable("Redis failed: {detail}", detail=type(error).__name__) from error
+
+
+def _unreachable(error: Exception) -> StoreUnreachable:
+    if (advice := tls_advice(error)) is not None:
+        return StoreUnreachable("TLS to Redis failed ({detail}). {advice}", detail=tls_failure(error), advice=advice)
+    if (lost := next((cause for cause in causes(error) if isinstance(cause, NoPrimary)), None)) is not None:
+        if lost.__cause__ is None:
+            return StoreUnreachable("no Sentinel of REDIS_URL knows a primary named {name}", name=str(lost))
+        return StoreUnreachable(
+            "no Sentinel of REDIS_URL answers; do they run, and is REDIS_URL right? ({detail})",
+            detail=type(lost.__cause__).__name__,
+        )
+    if isinstance(error, ClosedAtOnce):
+        return StoreUnreachable(
+            "Redis closed the connection before it answered; does its port speak TLS (REDIS_URL=rediss://...), "
+            "or is it just starting?"
+        )
+    return StoreUnreachable(
+        "Redis does not answer; is it running, and is REDIS_URL right? ({detail} while talking to the store)",
+        detail=type(error).__name__,
+    )
 
 
 @contextmanager

@@ -10,12 +10,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import redis
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from orchestrator.config import Settings
 from orchestrator.errors import StoreUnreachable
 from orchestrator.i18n.message import Message
-from orchestrator.store.connection import session
+from orchestrator.sentinel import is_sentinel, parse_sentinel
+from orchestrator.store.connection import primary_of, session, single_url
 from orchestrator.store.keys import Keys
 from orchestrator.store.room import Room, read_room
 from orchestrator.tls import NoHandshake, causes, is_verified, speaks_tls, tls_context, tls_failure, tls_options
@@ -71,7 +72,7 @@ async def check_redis(context: CheckContext) -> CheckResult:
     else:
         judge_server(verdict, info, where, ping_ms=ping_ms, has_lua_fixes=has_lua_fixes)
         judge_room(verdict, room)
-    options = tls_options(settings.redis_url)
+    options = tls_options(single_url(settings.redis_url))
     if options:
         await asyncio.to_thread(_judge_tls, verdict, settings, options)
     facts = {} if info is None else _facts(info)
@@ -84,7 +85,9 @@ def _tls_word(options: Mapping[str, Any]) -> str:
 
 async def _other_protocol(settings: Settings, error: StoreUnreachable, where: str) -> CheckResult | None:
     """The result where the port speaks TLS and the URL does not, or the other way round."""
-    host, port = _address(settings.redis_url)
+    if is_sentinel(settings.redis_url):
+        return None
+    host, port = _address(settings)
     seconds = settings.redis_timeout_seconds
     is_unanswered = any(isinstance(cause, NoHandshake) for cause in causes(error))
     if isinstance(error.__cause__, ResponseError) or (tls_failure(error) and not is_unanswered):
@@ -110,8 +113,11 @@ def _answers_plainly(host: str, port: int, seconds: float) -> bool:
         return False
 
 
-def _address(url: str) -> tuple[str, int]:
-    parts = urlsplit(url)
+def _address(settings: Settings) -> tuple[str, int]:
+    """Where Redis is; raises redis-py's ConnectionError where no Sentinel tells."""
+    if is_sentinel(settings.redis_url):
+        return primary_of(parse_sentinel(settings.redis_url)[2], settings.redis_timeout_seconds)
+    parts = urlsplit(settings.redis_url)
     return parts.hostname or "localhost", parts.port or 6379
 
 
@@ -123,15 +129,15 @@ def _judge_tls(verdict: Verdict, settings: Settings, options: Mapping[str, Any])
             reason="tls_not_verified",
         )
         return
-    host, port = _address(settings.redis_url)
     seconds = settings.redis_timeout_seconds
     try:
+        host, port = _address(settings)
         with (
             socket.create_connection((host, port), seconds) as connection,
             tls_context(options).wrap_socket(connection, server_hostname=host) as secure,
         ):
             certificate = secure.getpeercert() or {}
-    except OSError:  # it answered a moment ago
+    except (OSError, RedisError):  # it answered a moment ago
         return
     days = int((ssl.cert_time_to_seconds(str(certificate.get("notAfter"))) - time.time()) // 86_400)
     if days >= CERTIFICATE_DAYS:

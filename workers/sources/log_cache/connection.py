@@ -12,7 +12,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry as SyncRetry
 
 from orchestrator.errors import ConfigurationError, InvalidValue, SourceError
-from orchestrator.store.connection import client_of, repeating
+from orchestrator.sentinel import describe_sentinel, is_sentinel
+from orchestrator.store.connection import client_of, repeating, single_url
 from orchestrator.tls import check_tls, tls_failure, without_tls_options
 from orchestrator.validation import about
 
@@ -46,11 +47,12 @@ def _options(timeout_seconds: float) -> dict[str, Any]:
 def _checked(url: str) -> str:
     if url.startswith("redis+socket://"):  # kombu's form of unix://
         url = "unix://" + url.removeprefix("redis+socket://").replace("virtual_host=", "db=")
-    if not url.startswith(("redis://", "rediss://", "unix://")):
+    if not url.startswith(("redis://", "rediss://", "unix://")) and not is_sentinel(url):
         raise ConfigurationError("RESYNC_LOG_CACHE_URL (or REDIS_URL) must start with redis://, rediss:// or unix://")
     try:
-        parse_url(without_tls_options(url))
-        check_tls(url)
+        single = single_url(url)
+        parse_url(without_tls_options(single))
+        check_tls(single)
     except InvalidValue as error:
         raise ConfigurationError(about("RESYNC_LOG_CACHE_URL (or REDIS_URL)", error.message)) from None
     except ValueError:
@@ -63,6 +65,8 @@ def _checked(url: str) -> str:
 
 def describe_url(url: str) -> str:
     """Server and database of a Redis URL, without user and password."""
+    if is_sentinel(url):
+        return describe_sentinel(url)
     parts = urlsplit(url)
     if parts.scheme in ("unix", "redis+socket"):
         query = parse_qs(parts.query)
