@@ -2,12 +2,9 @@
 
 from collections.abc import Collection
 from difflib import SequenceMatcher
-from typing import Any
 
 from orchestrator.i18n.message import Message
 
-_MOST_NAMED = 20
-"""Most known names that are told."""
 _MOST_CHARACTERS = 80
 _LEAST = 0.6
 """Likeness from which a name may have been meant, as in difflib."""
@@ -21,16 +18,18 @@ def nearest(name: str, known: Collection[str], *, most: int = 3) -> tuple[str, .
     return tuple(sorted(likely, key=likeness.__getitem__, reverse=True)[:most])
 
 
-def not_known(name: str, known: Collection[str], *, what: Message | None = None) -> Message:
-    """That ``name`` is not known, which ones may have been meant, and which there are."""
-    problem = what or Message("{name!r} is not known")
-    facts: dict[str, Any] = {
-        "problem": problem.with_facts(name=name[:_MOST_CHARACTERS]),
-        "known": ", ".join(list(known)[:_MOST_NAMED]),
-    }
-    if likely := nearest(name, known):
-        return Message("{problem}; did you mean {likely}? Known: {known}", **facts, likely=", ".join(likely))
-    return Message("{problem}; known: {known}", **facts)
+def not_known(name: str, known: Collection[str]) -> Message:
+    """That ``name`` is not known, which names there are, and which of them may have been meant."""
+    problem = Message("{name!r} is not known; known: {known}", name=name[:_MOST_CHARACTERS], known=", ".join(known))
+    return with_nearest(problem, name, known)
+
+
+def with_nearest(problem: Message, name: str, known: Collection[str]) -> Message:
+    """A problem about ``name``, and which of the known names may have been meant."""
+    likely = nearest(name, known)
+    return (
+        Message("{problem}; did you mean {likely}?", problem=problem, likely=", ".join(likely)) if likely else problem
+    )
 
 
 def _likeness(name: str, typed: str) -> float:

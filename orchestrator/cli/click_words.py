@@ -15,6 +15,7 @@ import click
 
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Message
+from orchestrator.nearest import nearest
 
 _language: ContextVar[Language] = ContextVar("click_language", default=Language.EN)
 _NAMES = (Message("integer"), Message("integer range"), Message("float"), Message("float range"), Message("required"))
@@ -87,7 +88,19 @@ class ClickError:
         from orchestrator.redaction.redact import redact  # noqa: PLC0415  # start-up time
 
         with speaking(language):
-            return redact(" ".join(str(self._error.format_message()).split()))
+            text = str(self._error.format_message())
+            if meant := self._meant():
+                text = f"{text} {_look_up('Did you mean {possibility}?').format(possibility=', '.join(meant))}"
+            return redact(" ".join(text.split()))
+
+    def _meant(self) -> tuple[str, ...]:
+        """The choices that are nearest to a wrong one; click names those of commands and options itself."""
+        error = self._error
+        kind = error.param.type if isinstance(error, click.BadParameter) and error.param is not None else None
+        text = error.message
+        if not isinstance(kind, click.Choice) or not isinstance(text, ClickText):
+            return ()
+        return nearest(str(text.message.facts.get("value", "")), [str(choice) for choice in kind.choices])
 
 
 @contextmanager

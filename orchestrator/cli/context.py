@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import EllipsisType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 import click
 
@@ -19,7 +19,10 @@ from orchestrator.codes.control import one_line, visible
 from orchestrator.config import Settings
 from orchestrator.i18n.languages import Language, language_of
 from orchestrator.i18n.message import Text, write
-from orchestrator.models import Event, Report, RunSnapshot, RunSummary, TroubleshootRequest
+from orchestrator.models import Event, Report, RunPage, RunSnapshot, RunSummary, TroubleshootRequest
+
+if TYPE_CHECKING:  # start-up time
+    from orchestrator.store.run_filter import RunFilter
 
 
 class RunClient(Protocol):
@@ -61,8 +64,8 @@ class RunClient(Protocol):
         """Cancel the run."""
         ...
 
-    def list(self, *, limit: int = 20) -> list[RunSummary]:
-        """The newest runs."""
+    def page(self, *, limit: int = 20, after: str | None = None, where: "RunFilter | None" = None) -> RunPage:
+        """The newest runs of those in ``where``, page by page."""
         ...
 
     def close(self) -> None:

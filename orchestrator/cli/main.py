@@ -16,9 +16,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
 
 from orchestrator.cli import process
-from orchestrator.cli.click_words import ClickError, speaking
+from orchestrator.cli.click_words import ClickError, ClickText, speaking
 from orchestrator.cli.context import CliContext
 from orchestrator.cli.follow import INTERRUPTED
 from orchestrator.cli.help import in_language
@@ -27,6 +28,7 @@ from orchestrator.cli.process import Terminated, endings_raise
 from orchestrator.errors import ConfigurationError, InvalidRequest, TroubleshootError
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Message, Text, write
+from orchestrator.nearest import nearest
 from orchestrator.plugins import not_loaded
 
 PROGRAM = "resync-troubleshoot"
@@ -40,6 +42,7 @@ _OWN_COMMANDS = {
     "cancel": ("orchestrator.cli.runs:cancel", Message("Cancel a run.")),
     "list": ("orchestrator.cli.runs:list_runs", Message("List the newest runs.")),
     "pipelines": ("orchestrator.cli.pipelines:command", Message("List the pipelines, or draw one of them.")),
+    "completion": ("orchestrator.cli.completion:command", Message("Print the script that completes in a shell.")),
     "queues": ("orchestrator.cli.queues:command", Message("Show each queue, its workers, and the watchers.")),
 }
 
@@ -90,11 +93,35 @@ class CommandGroup(click.Group):
             raise ConfigurationError("entry point {point!r} is not a click command", point=point.value)
         return in_language(command, _language_of(ctx))
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; one that is misspelt is an error with the nearest names."""
+        names = self.list_commands(ctx)
+        likely = () if args[0] in names or ctx.resilient_parsing else nearest(args[0], names)
+        if likely and not args[0].startswith("-"):
+            problem = Message(
+                "No such command {name!r}. Did you mean {likely}?", name=args[0], likely=", ".join(likely)
+            )
+            raise click.UsageError(ClickText(problem), ctx)
+        return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The commands with their one-line help, without importing them, and the options."""
+        language, lines = _language_of(ctx), self._lines()
+        names = [name for name in lines if name.startswith(incomplete)]
+        items = [CompletionItem(name, help=write(lines[name], language)) for name in names]
+        return [*items, *click.Command.shell_complete(self, ctx, incomplete)]
+
+    def _lines(self) -> dict[str, Message]:
+        lines = {name: text for name, (_, text) in _OWN_COMMANDS.items()}
+        return lines | {
+            name: _one_line_help(point) for name, point in sorted(_installed().items()) if name not in lines
+        }
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands with their one-line help, without importing them."""
-        lines = {name: text for name, (_, text) in _OWN_COMMANDS.items()}
-        lines |= {name: _one_line_help(point) for name, point in sorted(_installed().items()) if name not in lines}
-        language = _language_of(ctx)
+        lines, language = self._lines(), _language_of(ctx)
         with formatter.section(write(Message("Commands"), language)):
             formatter.write_dl([(name, write(text, language)) for name, text in lines.items()])
 

@@ -12,11 +12,13 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from orchestrator.cli.click_words import ClickText
+from orchestrator.cli.completion import sources, words
 from orchestrator.config import ParallelConfig, Settings
 from orchestrator.errors import WrongUsage
 from orchestrator.i18n.languages import Language
 from orchestrator.i18n.message import Message
 from orchestrator.models import TroubleshootRequest
+from orchestrator.nearest import with_nearest
 from orchestrator.validation import about, all_of, problem_of, with_names
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -90,7 +92,13 @@ _RUN_OPTIONS = (
         help="The answer is there by then.",
     ),
     click.option("--reserve", type=float, metavar="SECONDS", help="Time kept for the answer: min(4, 0.4 x total)."),
-    click.option("--disable", multiple=True, metavar="SOURCE", help="Leave a source out; repeatable."),
+    click.option(
+        "--disable",
+        multiple=True,
+        metavar="SOURCE",
+        shell_complete=words(sources),
+        help="Leave a source out; repeatable.",
+    ),
     click.option(
         "--min-sources",
         type=int,
@@ -106,7 +114,10 @@ _RUN_OPTIONS = (
         help="Passages queried from the knowledge base.",
     ),
     click.option(
-        "--language", metavar="|".join(Language), help="Language of the answer; from the question when left out."
+        "--language",
+        metavar="|".join(Language),
+        shell_complete=words(lambda: Language),
+        help="Language of the answer; from the question when left out.",
     ),
 )
 
@@ -141,14 +152,15 @@ def _check_sources(names: tuple[str, ...]) -> None:
     known = source_names()
     for name in names:
         if name not in known:
-            raise WrongUsage(
+            problem = Message(
                 "--disable: no source is named {name!r}; installed: {known}", name=name[:80], known=", ".join(known)
             )
+            raise WrongUsage(with_nearest(problem, name, known))
 
 
-def explain(error: ValidationError) -> Message:
+def explain(error: ValidationError, options: Mapping[str, str] = _OPTIONS) -> Message:
     """The wrong fields as options: which, what was given, what it must be."""
-    return all_of([_explain_item(item) for item in error.errors(include_url=False)])
+    return all_of([_explain_item(item, options) for item in error.errors(include_url=False)])
 
 
 def in_options(text: object) -> Any:
@@ -156,7 +168,7 @@ def in_options(text: object) -> Any:
     return with_names(text, _OPTIONS)
 
 
-def _explain_item(item: ErrorDetails) -> Message:
+def _explain_item(item: ErrorDetails, options: Mapping[str, str]) -> Message:
     problem = in_options(problem_of(item))
     if not item["loc"]:
         return cast("Message", problem)
@@ -166,4 +178,4 @@ def _explain_item(item: ErrorDetails) -> Message:
     shown = isinstance(given, int | float) or (isinstance(given, str) and field != "message" and len(given) <= 60)
     if shown and repr(given) not in str(problem):
         problem = Message("{given} is not accepted: {problem}", given=repr(given), problem=problem)
-    return about(_OPTIONS.get(field, field), problem)
+    return about(options.get(field, field), problem)

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import click
 
+from orchestrator.cli.completion import pipelines, words
 from orchestrator.cli.context import CliContext, pass_context
 from orchestrator.cli.options import json_option
 from orchestrator.i18n.message import Message, Text, join
@@ -24,7 +25,7 @@ _TITLES = {
 
 
 @click.command("pipelines")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=words(pipelines))
 @json_option
 @pass_context
 def command(context: CliContext, /, *, name: str | None, as_json: bool) -> int:

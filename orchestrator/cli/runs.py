@@ -5,9 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import click
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.cli.click_words import ClickText
+from orchestrator.cli.completion import run_ids, words
 from orchestrator.cli.context import CliContext, RunClient, pass_context
 from orchestrator.cli.follow import (
     INTERRUPTED,
@@ -18,19 +19,21 @@ from orchestrator.cli.follow import (
     outcome_exit_code,
     print_report,
 )
-from orchestrator.cli.options import json_option, redis_url_option
+from orchestrator.cli.options import explain, json_option, redis_url_option
 from orchestrator.cli.view import Progress, SourceRow, duration, is_long, long_rows
 from orchestrator.codes.control import one_line
+from orchestrator.errors import WrongUsage
 from orchestrator.i18n.message import Message, Text
 from orchestrator.models import Event, EventType, RunOutcome, RunSnapshot, RunState, RunSummary, SourceOutcome
 from orchestrator.outcomes import PLANNED, RUNNING, run_word, source_word
+from orchestrator.store.run_filter import OUTCOMES, STATES, RunFilter
 
-RUN_LIST = TypeAdapter(list[RunSummary])
+RUN_LIST = TypeAdapter(tuple[RunSummary, ...])
 _JOBS_IN_A_ROW = 3
 
 
 @click.command("watch")
-@click.argument("run_id")
+@click.argument("run_id", shell_complete=run_ids)
 @click.option("--after", default="0", metavar="EVENT", show_default=True, help="Resume after this event id.")
 @click.option("--results", is_flag=True, help="With --json: each source's data and evidence with its end.")
 @json_option
@@ -65,7 +68,7 @@ def _watch_json(context: CliContext, events: Iterable[Event], client: RunClient,
 
 
 @click.command("get")
-@click.argument("run_id")
+@click.argument("run_id", shell_complete=run_ids)
 @json_option
 @redis_url_option
 @pass_context
@@ -129,7 +132,7 @@ def _source_row(key: str, state: Mapping[str, Any], *, is_closed: bool) -> Sourc
 
 
 @click.command("cancel")
-@click.argument("run_id")
+@click.argument("run_id", shell_complete=run_ids)
 @json_option
 @redis_url_option
 @pass_context
@@ -153,24 +156,65 @@ def cancel(context: CliContext, /, *, run_id: str, as_json: bool, redis_url: str
 
 @click.command("list")
 @click.option(
+    "--state",
+    multiple=True,
+    metavar="STATE",
+    shell_complete=words(lambda: STATES),
+    help="In this state, or open: not ended; repeatable.",
+)
+@click.option(
+    "--outcome",
+    multiple=True,
+    metavar="OUTCOME",
+    shell_complete=words(lambda: OUTCOMES),
+    help="With this outcome; repeatable.",
+)
+@click.option("--job", metavar="JOB", help="About this job, as far as it is named, or a pattern.")
+@click.option("--instance", metavar="NAME", help="Of this TWS instance.")
+@click.option("--user", metavar="ID", help="Of this user.")
+@click.option("--since", metavar="TIME", help="Submitted for so long (30m, 2h, 7d) or since a time (2026-11-29).")
+@click.option(
     "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, metavar="N", help="How many runs to show."
 )
+@click.option("--after", metavar="PLACE", help="Go on where an earlier list ended, as it says.")
 @json_option
 @redis_url_option
 @pass_context
-def list_runs(context: CliContext, /, *, limit: int, as_json: bool, redis_url: str | None) -> int:
+def list_runs(
+    context: CliContext,
+    /,
+    *,
+    limit: int,
+    after: str | None,
+    as_json: bool,
+    redis_url: str | None,
+    **filters: Any,
+) -> int:
     """List the newest runs, newest first."""
+    try:
+        where = RunFilter.model_validate(filters)
+    except ValidationError as error:
+        raise WrongUsage(explain(error, {name: f"--{name}" for name in filters})) from None
     with context.client(context.settings(redis_url)) as client:
-        summaries = client.list(limit=limit)
+        page = client.page(limit=limit, after=after, where=where)
     if as_json:
-        context.print_json(RUN_LIST.dump_json(summaries, indent=2).decode())
-        return 0
-    if not summaries:
-        context.say(Message("no runs are stored"))
-        return 0
-    head = (Message("run"), Message("state"), Message("age"), Message("time"), Message("jobs"), Message("message"))
-    now_ms = time.time() * 1000
-    context.print_text(context.table(head, *(_row(summary, now_ms) for summary in summaries)))
+        context.print_json(RUN_LIST.dump_json(page.runs, indent=2).decode())
+    elif page.runs:
+        head = (Message("run"), Message("state"), Message("age"), Message("time"), Message("jobs"), Message("message"))
+        now_ms = time.time() * 1000
+        context.print_text(context.table(head, *(_row(summary, now_ms) for summary in page.runs)))
+    elif page.next is None:
+        is_filtered = after is not None or where != RunFilter()
+        context.say(Message("no run is one of these") if is_filtered else Message("no runs are stored"))
+    if page.next is not None:
+        oldest_ms = int(page.next.partition("-")[0])
+        context.say(
+            Message(
+                "looked back for {time}; older runs: --after {place}",
+                time=_age(max(0.0, (time.time() * 1000 - oldest_ms) / 1000)),
+                place=page.next,
+            )
+        )
     return 0
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from orchestrator.cli.click_words import ClickText
+from orchestrator.cli.completion import pipelines, run_ids, words
 from orchestrator.cli.context import CliContext, RunClient, pass_context
 from orchestrator.cli.follow import check_run_id, follow_to_the_end
 from orchestrator.cli.options import build_request, json_option, redis_url_option, run_options
@@ -24,7 +25,12 @@ def check_new_run_id(_context: click.Context, _option: click.Parameter, value: s
 @click.command("submit")
 @click.argument("message")
 @click.option("--job", "jobs", multiple=True, metavar="JOB", help="JOB, WS#STREAM.JOB, A,B, A1..A9 or A0*; repeatable.")
-@click.option("--pipeline", metavar="NAME", help="Pipeline to run, or several: a|b; by the question when left out.")
+@click.option(
+    "--pipeline",
+    metavar="NAME",
+    shell_complete=words(pipelines),
+    help="Pipeline to run, or several: a|b; by the question when left out.",
+)
 @click.option("--instance", metavar="NAME", help="TWS instance to query.")
 @run_options
 @click.option("--user", metavar="ID", help="Who asks.")
@@ -62,7 +68,7 @@ def command(
 
 
 @click.command("rerun")
-@click.argument("run_id")
+@click.argument("run_id", shell_complete=run_ids)
 @click.option("--all", "everything", is_flag=True, help="Query every source again, not only those that failed.")
 @click.option("--run-id", "new_run_id", callback=check_new_run_id, metavar="ID", help="Id of the new run.")
 @click.option("--watch/--no-wait", "wait", default=True, help="Follow the run, or only print its id.")

@@ -17,7 +17,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from orchestrator.errors import ConfigurationError, InvalidRequest, InvalidValue
+from orchestrator.i18n.message import Message
 from orchestrator.models import Intent, Routing, TroubleshootRequest
+from orchestrator.nearest import with_nearest
 from orchestrator.plugins import Escaped, contained
 from orchestrator.routing.pipeline import BUILT_IN, GENERAL, KNOWLEDGE, STATUS, Pipeline, parts_of
 from orchestrator.routing.vocabulary import plain_text
@@ -55,12 +57,13 @@ def pipeline_named(name: str, environ: Mapping[str, str] | None = None) -> Pipel
     by_name = {pipeline.name: pipeline for pipeline in all_pipelines(environ)}
     for part in parts_of(name):
         if part not in by_name:
-            raise InvalidRequest(
+            problem = Message(
                 "{field}: no pipeline is named {name!r}; known: {known}",
                 field="pipeline",
                 name=part,
                 known=", ".join(by_name),
             )
+            raise InvalidRequest(with_nearest(problem, part, by_name))
     return reduce(or_, (by_name[part] for part in dict.fromkeys(parts_of(name))))
 
 

@@ -39,6 +39,7 @@ from orchestrator.models import (
     read_enum,
     read_part,
 )
+from orchestrator.nearest import with_nearest
 from orchestrator.outcomes import NO_TIME_LEFT
 from orchestrator.sources import source_names
 from orchestrator.store.connection import store_errors, to_ms
@@ -185,12 +186,11 @@ class RunStore:
                 raise _other_question(run_id, is_key=status == "keyed")
             return Opened(run_id=value, is_new=False)
         if status == "unknown_instance":
-            raise UnknownInstance(
-                "{field}: {name!r} is not known; known: {known}",
-                field="tws_instance_id",
-                name=request.tws_instance_id,
-                known=value,
+            name = request.tws_instance_id or ""
+            problem = Message(
+                "{field}: {name!r} is not known; known: {known}", field="tws_instance_id", name=name, known=value
             )
+            raise UnknownInstance(with_nearest(problem, name, str(value).split(", ")))
         return Opened(run_id=value, is_new=True)
 
     def session_runs(self, run_id: str, request: TroubleshootRequest) -> list[str]:

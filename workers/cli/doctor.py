@@ -10,6 +10,8 @@ import click
 from orchestrator.cli.context import CliContext, pass_context
 from orchestrator.cli.options import Seconds, json_option, redis_url_option
 from orchestrator.errors import WrongUsage
+from orchestrator.i18n.message import Message
+from orchestrator.nearest import with_nearest
 from workers.doctor.check import Check, CheckContext
 from workers.doctor.checklist import all_checks, choose
 from workers.doctor.report import json_report, summary, table_report
@@ -58,6 +60,6 @@ def _chosen(checks: Sequence[Check], only: tuple[str, ...]) -> list[Check]:
         return choose(checks, only)
     except KeyError as error:
         known = dict.fromkeys(name for check in checks for name in (check.family, check.name))
-        raise WrongUsage(
-            "--only: no check is named {name!r}; checks: {known}", name=error.args[0], known=", ".join(known)
-        ) from None
+        name = error.args[0]
+        problem = Message("--only: no check is named {name!r}; checks: {known}", name=name, known=", ".join(known))
+        raise WrongUsage(with_nearest(problem, name, known)) from None

@@ -3,14 +3,17 @@
 import click
 
 from orchestrator.errors import ConfigurationError
+from orchestrator.i18n.message import Message
 from workers.standalone.layout import DEFAULT_CONCURRENCY
 
 
 def no_scenario(number: int) -> ConfigurationError:
     """The error for a number that no scenario has."""
-    return ConfigurationError(
-        "--scenario: there is no scenario {number}; see resync-troubleshoot demo --list", number=number
-    )
+    from workers.lab.simulator.scenarios import MANY_JOBS, SCENARIO_NUMBERS  # noqa: PLC0415  # start-up time
+
+    problem = Message("--scenario: there is no scenario {number}; see resync-troubleshoot demo --list", number=number)
+    likely = min((*SCENARIO_NUMBERS, MANY_JOBS), key=lambda known: abs(known - number))
+    return ConfigurationError(Message("{problem}; did you mean {likely}?", problem=problem, likely=str(likely)))
 
 
 concurrency_option = click.option(

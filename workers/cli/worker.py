@@ -6,16 +6,18 @@ import click
 
 from orchestrator.broker.app import queue_names
 from orchestrator.cli.click_words import ClickText
+from orchestrator.cli.completion import words
 from orchestrator.cli.context import CliContext, pass_context
 from orchestrator.cli.options import redis_url_option
 from orchestrator.errors import WrongUsage
 from orchestrator.i18n.message import Message
+from orchestrator.nearest import with_nearest
 from workers.cli.options import concurrency_option
 from workers.standalone.layout import worker_command
 
 
 @click.command("worker")
-@click.argument("queues", nargs=-1, metavar="QUEUE...")
+@click.argument("queues", nargs=-1, metavar="QUEUE...", shell_complete=words(queue_names))
 @click.option("--all", "every", is_flag=True, help="Serve every queue.")
 @concurrency_option
 @click.option(
@@ -64,7 +66,8 @@ def _served(queues: tuple[str, ...], *, every: bool) -> tuple[str, ...]:
         return known
     if not queues:
         raise WrongUsage("name at least one queue, or --all; queues: {known}", known=", ".join(known))
-    unknown = [queue for queue in queues if queue not in known]
-    if unknown:
-        raise WrongUsage("no queue is named {name!r}; queues: {known}", name=unknown[0], known=", ".join(known))
+    for queue in queues:
+        if queue not in known:
+            problem = Message("no queue is named {name!r}; queues: {known}", name=queue, known=", ".join(known))
+            raise WrongUsage(with_nearest(problem, queue, known))
     return tuple(dict.fromkeys(queues))

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from orchestrator.broker.app import queue_names
 from orchestrator.errors import ConfigurationError
+from orchestrator.i18n.message import Message
+from orchestrator.nearest import with_nearest
 from workers.standalone.ports import HOST
 from workers.standalone.process import ProcessSpec
 
@@ -54,9 +56,11 @@ def parse_counts(values: tuple[str, ...]) -> dict[str, int]:
     for value in values:
         queue, equals, count = value.partition("=")
         if queue not in queue_names():
-            raise ConfigurationError(
-                "--worker: no queue is named {name!r}; queues: {known}", name=queue, known=", ".join(queue_names())
+            known = queue_names()
+            problem = Message(
+                "--worker: no queue is named {name!r}; queues: {known}", name=queue, known=", ".join(known)
             )
+            raise ConfigurationError(with_nearest(problem, queue, known))
         if not equals or not count.isdecimal() or not 0 <= int(count) <= 64:
             raise ConfigurationError(
                 "--worker {given!r}: expected QUEUE=N with N from 0 to 64, as in {example}",

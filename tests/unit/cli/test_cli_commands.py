@@ -28,11 +28,13 @@ from orchestrator.models import (
     EventType,
     Report,
     RunOutcome,
+    RunPage,
     RunSnapshot,
     RunState,
     RunSummary,
     TroubleshootRequest,
 )
+from orchestrator.store.run_filter import RunFilter
 
 RUN = "run-0000-0001"
 
@@ -69,6 +71,7 @@ class FakeClient:
     calls: list[tuple[str, object]] = field(default_factory=list)
     summaries: list[RunSummary] = field(default_factory=list)
     snapshot: RunSnapshot | None = None
+    next_page: str | None = None
     closed: bool = False
 
     def submit(
@@ -115,8 +118,9 @@ class FakeClient:
     def cancel(self, run_id: str) -> RunSummary:
         return self.summaries[0]
 
-    def list(self, *, limit: int = 20) -> list[RunSummary]:
-        return self.summaries[:limit]
+    def page(self, *, limit: int = 20, after: str | None = None, where: RunFilter | None = None) -> RunPage:
+        self.calls.append(("page", (limit, after, where)))
+        return RunPage(runs=tuple(self.summaries[:limit]), next=self.next_page)
 
     def close(self) -> None:
         self.closed = True
@@ -520,7 +524,7 @@ def command():
 def test_installed_command_is_found(cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A command of another package is listed with the first line of its module's docstring."""
     install(monkeypatch, tmp_path, SITE_COMMAND)
-    assert "  site       A site's own command." in cli("--help").out
+    assert "  site        A site's own command." in cli("--help").out
 
 
 @pytest.mark.parametrize("source", [SITE_COMMAND, "import no_such_package\n"], ids=["while it runs", "at import"])
@@ -561,3 +565,20 @@ def test_unknown_command_is_a_usage_error(cli: Cli) -> None:
     assert (result.code, len(result.err.splitlines())) == (2, 1)
     assert "submti" in result.err
     assert cli().code == 2
+
+
+def test_a_list_is_filtered_and_says_where_it_goes_on(cli: Cli, client: FakeClient) -> None:
+    """Each option reaches the client; the place of the next list stands on standard error, with --json too."""
+    line = "list --state open --outcome failed --outcome partial --job mdm#a --instance PRD --user ana --since 2h"
+    client.next_page = "1000-run-0000001"
+    where = RunFilter(
+        state=("open",), outcome=("failed", "partial"), job="mdm#a", instance="PRD", user="ana", since="2h"
+    )
+    for options in (["--after", "9-run-0000009"], ["--after", "9-run-0000009", "--json"]):
+        result = cli(*line.split(), "--limit", "3", *options)
+        assert (result.code, "--after 1000-run-0000001" in result.err) == (0, True)
+        assert client.calls[-1] == ("page", (3, "9-run-0000009", where))
+    assert json.loads(result.out) == []
+    client.next_page = None
+    for options, told in ((["--job", "X1"], "no run is one of these"), ([], "no runs are stored")):
+        assert told in cli("list", *options).err

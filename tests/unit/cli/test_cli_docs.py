@@ -72,7 +72,7 @@ def test_every_option_stands_in_its_section(name: str) -> None:
 
 def test_common_options_are_common() -> None:
     """What the page says of --json and --redis-url holds."""
-    assert {name for name, command in COMMANDS.items() if "--json" not in options(command)} == {"worker"}
+    assert {name for name, command in COMMANDS.items() if "--json" not in options(command)} == {"worker", "completion"}
     (row,) = re.findall(r"^\| `--redis-url URL` .*$", COMMON, re.MULTILINE)
     assert set(re.findall(r"`([a-z]+)`", row)) == {
         name for name, command in COMMANDS.items() if "--redis-url" in options(command)

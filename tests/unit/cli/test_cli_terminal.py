@@ -24,11 +24,13 @@ from orchestrator.models import (
     EventType,
     Report,
     RunOutcome,
+    RunPage,
     RunSnapshot,
     RunState,
     RunSummary,
     TroubleshootRequest,
 )
+from orchestrator.store.run_filter import RunFilter
 from workers.doctor.check import CheckResult, Status
 from workers.doctor.report import table_report
 
@@ -84,8 +86,8 @@ class HostileClient:
     def cancel(self, _run_id: str) -> RunSummary:
         raise Overloaded(HOSTILE)
 
-    def list(self, *, limit: int = 20) -> list[RunSummary]:
-        return self.summaries[:limit]
+    def page(self, *, limit: int = 20, after: str | None = None, where: RunFilter | None = None) -> RunPage:
+        return RunPage(runs=tuple(self.summaries[:limit]))
 
     def close(self) -> None:
         pass

@@ -336,9 +336,12 @@ def test_a_list_is_filtered_and_read_page_by_page() -> None:
     [
         (
             "state=cancelld",
-            "state: 'cancelld' is not known; did you mean cancelled? Known: open, accepted, dispatching, ",
+            "state: 'cancelld' is not known; known: open, accepted, dispatching, dispatched, done, cancelled; did you ",
         ),
-        ("outcome=fail", "outcome: 'fail' is not known; did you mean failed? Known: complete, partial, failed, "),
+        (
+            "outcome=fail",
+            "outcome: 'fail' is not known; known: complete, partial, failed, timed_out, cancelled; did you mean ",
+        ),
         ("job=a!", "job: 'a!' is not a TWS job name"),
         ("since=ontem", "since: 'ontem' is no time; write how long ago (30m, 2h, 7d) or when (2026-11-29, "),
         ("limit=0", "limit: must be greater than or equal to 1"),
