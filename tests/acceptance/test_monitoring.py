@@ -7,6 +7,7 @@ import re
 import subprocess
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,10 +95,8 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scraped]:
                 with fleet.client() as client:
                     for behaviour in behaviours:
                         client.result(client.submit(TroubleshootRequest(message=stub_message(behaviour))))
-                ended = f"sum(max by (outcome, by) (rate({PREFIX}_runs_ended_total[1m])))"
-                wait_until(
-                    lambda: (found := system.query(ended)) and float(found[0]["value"][1]) > 0, what="runs that ended"
-                )
+                ended = f"sum({PREFIX}_runs_ended_total) == 4 and sum(rate({PREFIX}_runs_ended_total[1m])) > 0"
+                wait_until(lambda: system.query(ended), what="both runs, of both watchers")
                 wait_until(lambda: system.query(f"{PREFIX}:runs_answered:rate10m"), what="recorded rates")
                 system.pages = [page(port) for port in ports]
                 yield system
@@ -136,11 +135,16 @@ def test_every_metric_of_rules_dashboard_and_runbooks_exists(scraped: Scraped) -
 
 def test_every_expression_of_the_dashboard_gives_data(scraped: Scraped) -> None:
     """Each expression is one for Prometheus, and each panel shows something of a system that works."""
-    empty = {
-        title
-        for title, expressions in panels().items()
-        if not [found for item in expressions for found in scraped.query(item)]
-    }
+    empty = set(panels())
+
+    def has_data() -> bool:
+        # A rate needs two scrapes.
+        found = {title: [scraped.query(item) for item in expressions] for title, expressions in panels().items()}
+        empty.intersection_update(title for title, results in found.items() if not any(results))
+        return empty <= QUIET
+
+    with suppress(pytest.fail.Exception):
+        wait_until(has_data, seconds=20, what="data")
     assert empty <= QUIET
 
 
