@@ -27,6 +27,7 @@ PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n auto --dist loadfile --no-lo
 RUNTIME := .venv/.runtime
 DEV := .venv/.dev
 TOOLS := .venv-tools/.tools
+LOWEST := .venv-lowest/.lowest
 
 # A .venv whose interpreter has gone counts as no .venv, whatever its stamps say.
 ifeq ($(wildcard $(BIN)/python),)
@@ -45,6 +46,10 @@ $(DEV): requirements-dev.lock requirements.lock requirements-build.lock pyprojec
 # In an environment of their own: they need other versions of what they share with the project.
 $(TOOLS): requirements-tools.lock scripts/setup.sh
 	@sh scripts/setup.sh tools
+	@touch $@
+
+$(LOWEST): requirements-lowest.lock scripts/setup.sh
+	@sh scripts/setup.sh lowest
 	@touch $@
 
 .PHONY: help
@@ -67,6 +72,18 @@ test: $(DEV) ## all tests: unit, integration, acceptance (ARGS=...)
 .PHONY: test-unit
 test-unit: $(DEV) ## the unit tests, in a minute or two (ARGS=...)
 	$(PYTEST) tests/unit $(ARGS)
+
+# What the app calls, and what the libraries do differently: the store's and the broker's connections, the model's SDK.
+LOWEST_TESTS := $(addprefix tests/unit/,broker client store web test_tls.py) $(addprefix tests/integration/test_,\
+  client.py store_contract.py web_server.py broker_lost.py half_open.py publishing.py llm_synthesis.py redis_tls.py)
+
+.PHONY: test-lowest
+test-lowest: $(DEV) $(LOWEST) ## the wheel beside the lowest versions: client, web and store tests, a demo
+	@rm -rf build/lowest && $(BIN)/hatchling build -t wheel -d build/lowest
+	@.venv-lowest/bin/python -m pip --disable-pip-version-check install --quiet --no-deps --force-reinstall build/lowest/*.whl
+	@.venv-lowest/bin/python -m pip --disable-pip-version-check check
+	$(PYTEST:$(BIN)/%=.venv-lowest/bin/%) -p no:cacheprovider $(LOWEST_TESTS) $(ARGS)
+	@.venv-lowest/bin/resync-troubleshoot demo
 
 .PHONY: faults
 faults: $(DEV) ## kill, freeze and cut off each part of a running system; writes docs/reliability.md (ARGS=...)
@@ -120,5 +137,5 @@ audit: $(TOOLS) ## ask for known vulnerabilities of every locked version (ARGS=r
 
 .PHONY: clean
 clean: ## remove .venv, caches and build products
-	rm -rf .venv .venv-tools .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist build
+	rm -rf .venv .venv-tools .venv-lowest .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist build
 	find orchestrator workers tests -type d -name __pycache__ -prune -exec rm -rf {} +

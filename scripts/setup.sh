@@ -1,18 +1,19 @@
 #!/bin/sh
-# Set up .venv for `make`, or .venv-tools: scripts/setup.sh runtime|dev|tools
+# Set up .venv for `make`, .venv-tools or .venv-lowest: scripts/setup.sh runtime|dev|tools|lowest
 #
 # Installs what the locks name, each file by its hash, and then the project itself, editable and without resolving or
 # fetching anything: the locks alone decide what is run. pip's output goes to a log that is shown only when a step fails.
 set -eu
 
 cd "$(dirname "$0")/.."
-kind=${1:?usage: scripts/setup.sh runtime|dev|tools}
+kind=${1:?usage: scripts/setup.sh runtime|dev|tools|lowest}
 venv=.venv
 case $kind in
   runtime) lock=requirements.lock ;;
   dev) lock=requirements-dev.lock ;;
   tools) lock=requirements-tools.lock venv=.venv-tools ;;
-  *) echo "setup: unknown kind '$kind' (runtime, dev or tools)" >&2; exit 2 ;;
+  lowest) lock=requirements-lowest.lock venv=.venv-lowest ;;
+  *) echo "setup: unknown kind '$kind' (runtime, dev, tools or lowest)" >&2; exit 2 ;;
 esac
 log=$venv/setup.log
 
@@ -74,7 +75,7 @@ fi
 
 pip="$venv/bin/python -m pip --disable-pip-version-check --no-input install --no-deps --quiet"
 echo "setup: installing $lock (once, until it changes)" >&2
-if [ "$kind" = tools ]; then
+if [ $venv != .venv ]; then
   # shellcheck disable=SC2086 # a command with its options
   run $pip --require-hashes --requirement $lock
 else

@@ -94,8 +94,8 @@ class Fleet:
     def client(self) -> TroubleshootClient:
         return TroubleshootClient(self.settings)
 
-    def start(self, name: str, *argv: str, **environ: str) -> Process:
-        """Start a program; one with a ``PYTHONPATH`` of its own from nothing, with what that replaces."""
+    def start(self, name: str, *argv: str, python: str = sys.executable, **environ: str) -> Process:
+        """Start a program; one with a ``PYTHONPATH`` of its own from nothing, by any ``python``."""
         log = self.folder / f"{name}-{len(self.processes)}.log"
         popen: ForkedProcess | subprocess.Popen[bytes]
         with log.open("wb") as out:
@@ -103,7 +103,7 @@ class Fleet:
                 popen = start_forked(argv[1:], self.environ | environ, self.folder, out)
             else:
                 popen = subprocess.Popen(
-                    [sys.executable, "-W", "ignore", *argv],
+                    [python, "-W", "ignore", *argv],
                     env=self.environ | environ,
                     stdout=out,
                     stderr=subprocess.STDOUT,

@@ -18,13 +18,14 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 ROOT = Path(__file__).parents[3]
-RUNTIME, DEV, IMAGE, BUILD, TOOLS = (
-    ROOT / f"requirements{name}.lock" for name in ("", "-dev", "-image", "-build", "-tools")
+RUNTIME, DEV, IMAGE, BUILD, TOOLS, LOWEST = (
+    ROOT / f"requirements{name}.lock" for name in ("", "-dev", "-image", "-build", "-tools", "-lowest")
 )
 CI = ROOT / ".ci" / "requirements.lock"
-LOCKS = (RUNTIME, DEV, IMAGE, BUILD, TOOLS, CI)
+LOCKS = (RUNTIME, DEV, IMAGE, BUILD, TOOLS, LOWEST, CI)
 LOCK_OF_GROUP = {"build": BUILD, "tools": TOOLS, "ci": CI}
 """Lock files of the dependency groups and of the build; of everything else it is the development's."""
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -67,6 +68,12 @@ def pins(lock: Path) -> list[tuple[str, list[str]]]:
     lines = lock.read_text(encoding="utf-8").replace("\\\n", "").splitlines()
     found = [line.split(" --hash=") for line in lines]
     return [(pin.strip(), [digest.strip() for digest in digests]) for pin, *digests in found]
+
+
+def app_pins() -> list[str]:
+    """What the Resync app pins."""
+    lines = (ROOT / "tests" / "data" / "app_pins.txt").read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if not line.startswith("#")]
 
 
 @cache
@@ -147,6 +154,23 @@ def test_the_locks_hold_the_direct_dependencies() -> None:
         assert versions, f"{line} is not locked: run `make lock`"
         for version in versions:
             assert requirement.specifier.contains(version.removeprefix("=="), prereleases=True), line
+
+
+def test_a_lower_bound_is_the_version_that_is_tested() -> None:
+    """`make test-lowest` runs on the lower bounds themselves, of the client and of each extra: else `make lock`."""
+    project, lowest = PROJECT["project"], dict(locked(LOWEST))
+    lines = [line for group in (project["dependencies"], *project["optional-dependencies"].values()) for line in group]
+    for requirement in map(Requirement, lines):
+        if (name := canonicalize_name(requirement.name)) != NAME:
+            (bound,) = [part.version for part in requirement.specifier if part.operator == ">="]
+            assert Version(lowest[name].removeprefix("==")) == Version(bound), name
+
+
+def test_what_the_app_pins_is_what_the_lowest_versions_are_beside() -> None:
+    """The lock was resolved with the Resync app's pins, so that both install into one environment."""
+    pinned = {(canonicalize_name(pin.name), str(pin.specifier)) for pin in map(Requirement, app_pins())}
+    assert {"redis", "pydantic", "fastapi", "starlette", "openai", "httpx", "structlog"} <= {name for name, _ in pinned}
+    assert pinned <= locked(LOWEST)
 
 
 def test_no_file_names_an_index_or_a_place_of_one_machine() -> None:
