@@ -145,7 +145,7 @@ class SourceTask(_Task):
                 _LOGGER.warning("source_put_back run_id=%s source=%s reason=loop_blocked", run_id, self.source_name)
                 raise self.retry(countdown=0)
             told = self._ask(process.source_runner(self.request.hostname, loop), run_id, part)
-        if told["outcome"] in ENDED:
+        if told.get("reason") in ENDED:
             self.request.chord = None
         return told
 
@@ -164,7 +164,7 @@ class SourceTask(_Task):
             return self._dropped("unexpected")
 
     def _dropped(self, reason: str) -> dict[str, Any]:
-        return {"source": self.source_name, "outcome": reason, "latency_ms": 0.0}
+        return {"source": self.source_name, "outcome": reason}
 
 
 def register_tasks(app: Celery) -> None:

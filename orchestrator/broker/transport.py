@@ -12,7 +12,7 @@ from bisect import bisect
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from enum import Enum, auto
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from celery.app.amqp import AMQP
@@ -46,6 +46,8 @@ TRANSPORT = "orchestrator.broker.transport:Transport"
 RECONNECT: dict[str, Any] = {"interval_start": 0.2, "interval_step": 0.3, "interval_max": 1.0}
 """Seconds between attempts to connect. kombu's own grow from 2 to 30, so that a worker would stay away for as long
 after Redis is back."""
+PUBLISHERS = "publisher"
+"""Name of whoever publishes a message, in Celery's events."""
 NARROW_SECONDS = 0.1
 """Seconds for which a read waits that leaves out the messages of batches: one of the places they have may get free."""
 READ_SECONDS, MISSED_PONGS = 1.0, 2
@@ -386,6 +388,14 @@ class Amqp(AMQP):  # type: ignore[misc]  # Celery is untyped
                 group.pop(eqhash(connection), None)
             self._forget_pools()
         return super().producer_pool
+
+    @cached_property
+    def _event_dispatcher(self) -> Any:
+        """Celery's dispatcher of ``task-sent`` events, which has the name of each process that publishes.
+
+        Flower counts by names, so that its metrics would have series of each of them, for ever.
+        """
+        return self.app.events.Dispatcher(enabled=False, hostname=PUBLISHERS)
 
     def _forget_pools(self) -> None:
         self._producer_pool = None

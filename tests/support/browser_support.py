@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import select
@@ -63,6 +64,19 @@ class Page:
         reply = self._ask("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in reply, reply["exceptionDetails"]
         return reply["result"].get("value")
+
+    def type(self, selector: str, text: str) -> None:
+        """Type a text into a field of the page, as a keyboard does."""
+        self.run(f"document.querySelector({json.dumps(selector)}).focus()")
+        self._ask("Input.insertText", text=text)
+
+    def resize(self, width: int, height: int) -> None:
+        """Give the page a window of this size in CSS pixels."""
+        self._ask("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+
+    def screenshot(self) -> bytes:
+        """What the window shows, as PNG."""
+        return base64.b64decode(self._ask("Page.captureScreenshot", format="png")["data"])
 
     def until(self, condition: str, *, seconds: float = 60.0) -> None:
         """Wait until an expression is true in the page."""

@@ -14,7 +14,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from orchestrator.deadline import Deadline
 from orchestrator.errors import RunDamaged, SchemaMismatch
 from orchestrator.logs import bound, get_logger
-from orchestrator.models import PlannedSource, read_part, source_key
+from orchestrator.models import PlannedSource, SourceEnvelope, read_part, source_key
 from orchestrator.outcomes import Blockage
 from orchestrator.plugins import contained
 from orchestrator.run.clues import StoredClues
@@ -26,7 +26,9 @@ from orchestrator.store.records import SourceStart
 from orchestrator.store.runs import RunStore
 
 _LOGGER = get_logger(__name__)
-
+NOT_ASKED = "not_asked"
+STORED = "stored"
+"""Status of an envelope that enters the answer of its run."""
 
 _is_interruptible = False
 
@@ -59,6 +61,21 @@ def _on_soft_limit(_number: int, _frame: FrameType | None) -> None:
         raise SoftTimeLimitExceeded
 
 
+def not_asked(source: str, reason: str) -> dict[str, Any]:
+    """What Celery receives of a source that was not asked, and why: its run was ``done``, say."""
+    return {"source": source, "outcome": NOT_ASKED, "reason": reason}
+
+
+def answer_summary(envelope: SourceEnvelope, status: str) -> dict[str, Any]:
+    """What Celery receives of a source that was asked: ``source``, ``outcome`` and ``latency_ms``.
+
+    The outcome of an answer that does not enter the run's is what became of it: ``late`` or ``duplicate``, and
+    ``answer`` has its own.
+    """
+    summary = {"source": envelope.source, "outcome": envelope.outcome.value, "latency_ms": envelope.latency_ms}
+    return summary if status == STORED else {**summary, "outcome": status, "answer": envelope.outcome.value}
+
+
 @dataclass(frozen=True, slots=True)
 class SourceRunner:
     """Asks sources with the store, the event loop and the clients of this process."""
@@ -82,8 +99,8 @@ class SourceRunner:
     ) -> dict[str, Any]:
         """Ask one source about a job, a batch or all, and store its envelope; Celery receives only a short summary.
 
-        ``soft_limit_seconds`` is the soft time limit of the task's message. The summary has ``latency_ms`` and the
-        outcome, or why the source was not asked.
+        ``soft_limit_seconds`` is the soft time limit of the task's message. The summary is ``answer_summary``'s or
+        ``not_asked``'s.
 
         Raises RunNotFound, RunDamaged when the run's key is no hash, StoreUnreachable.
         """
@@ -100,13 +117,13 @@ class SourceRunner:
             )
         except (RunDamaged, SchemaMismatch) as error:
             self.store.put_envelope(run_id, claim, unreadable_envelope(run_id, source, part, error, self.worker))
-            return {"source": source, "outcome": error.reason, "latency_ms": 0.0}
+            return not_asked(source, error.reason)
         if isinstance(start, str):
             _LOGGER.info("source_skipped run_id=%s source=%s reason=%s", run_id, key, start)
-            return {"source": source, "outcome": start, "latency_ms": 0.0}
+            return not_asked(source, start)
         planned = next((item for item in start.plan.sources if item.key == key), None)
         if planned is None:
-            return {"source": source, "outcome": "not_planned", "latency_ms": 0.0}
+            return not_asked(source, "not_planned")
         with bound(source=key):
             return self._ask_about(run_id, planned, start, claim, soft_limit_seconds)
 
@@ -127,7 +144,7 @@ class SourceRunner:
         envelope = SharedAnswers(self.store).answer(call, lambda: call.envelope(lambda: self._fetch(call)))
         status = self.store.put_envelope(run_id, claim, envelope)
         log_finished(run_id, envelope, status)
-        return {"source": planned.source, "outcome": envelope.outcome.value, "latency_ms": envelope.latency_ms}
+        return answer_summary(envelope, status)
 
     def _fetch(self, call: SourceCall) -> FetchResult | None:
         request = call.source_request()

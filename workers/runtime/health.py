@@ -117,14 +117,14 @@ class WorkerMetrics:
         self._running.labels(task).inc()
 
     def ended(self, task: str, returned: object) -> None:
-        """Count the end of a task; ``returned`` is a word or a source's ``{source, outcome, latency_ms}``."""
+        """Count the end of a task; ``returned`` is a word, or a source's summary."""
         self._running.labels(task).dec()
         result = returned.get("outcome") if isinstance(returned, Mapping) else returned
         if isinstance(returned, Retry):
             result = "put_back"
         # The known words are few; any other result must not become a label.
         self._tasks.labels(task, result if isinstance(result, str) else "failed").inc()
-        if isinstance(returned, Mapping) and task.startswith(SOURCE_TASK_PREFIX) and isinstance(result, str):
+        if isinstance(returned, Mapping) and "latency_ms" in returned and task.startswith(SOURCE_TASK_PREFIX):
             self._sources.labels(returned["source"], result).observe(returned["latency_ms"] / 1000)
 
     def set_aside(self, queue: str) -> None:

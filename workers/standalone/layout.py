@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from orchestrator.broker.app import queue_names
 from orchestrator.errors import ConfigurationError
@@ -13,6 +14,7 @@ from workers.standalone.process import ProcessSpec
 
 CELERY = "workers"
 """The package that runs Celery for our application."""
+FLOWER_CONFIGURATION = Path(__file__).parents[1] / "flower.py"
 DEFAULT_CONCURRENCY = 32
 WATCHERS = 2
 """When one dies, the other claims its wake-ups."""
@@ -99,9 +101,8 @@ def flower_specs(layout: Layout, environ: Mapping[str, str]) -> list[ProcessSpec
     command = (
         *_PYTHON,
         *("-m", CELERY, "flower"),
-        *(f"--address={HOST}", f"--port={layout.flower_port}"),
-        # Read-only: without credentials Flower executes no command of its pages. The first of a task's arguments is
-        # the run's id.
-        *("--read_only=true", "--tasks_columns=name,uuid,state,received,runtime,worker,args"),
+        *(f"--conf={FLOWER_CONFIGURATION}", f"--address={HOST}", f"--port={layout.flower_port}"),
+        # Whoever is on this machine may see it: it executes no command of its pages.
+        "--read_only=true",
     )
     return [ProcessSpec(name="flower", command=command, environ=environ, ready_text="Visit me at")]

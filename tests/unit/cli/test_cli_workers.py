@@ -24,7 +24,15 @@ from orchestrator.store.room import Room
 from workers.cli import worker
 from workers.lab.simulator.counterparts import scenario_environ
 from workers.standalone import redis_server
-from workers.standalone.layout import Layout, flower_specs, parse_counts, watcher_specs, worker_command, worker_specs
+from workers.standalone.layout import (
+    FLOWER_CONFIGURATION,
+    Layout,
+    flower_specs,
+    parse_counts,
+    watcher_specs,
+    worker_command,
+    worker_specs,
+)
 
 
 @pytest.fixture
@@ -65,7 +73,8 @@ def test_flower_shows_the_run_of_every_task_and_offers_no_command() -> None:
     """The list of tasks has their arguments, which begin with the run's id; buttons that would be refused are away."""
     (spec,) = flower_specs(Layout(flower_port=1234), {})
     assert "--read_only=true" in spec.command
-    assert "args" in next(part for part in spec.command if part.startswith("--tasks_columns=")).split(",")
+    assert f"--conf={FLOWER_CONFIGURATION}" in spec.command
+    assert FLOWER_CONFIGURATION.is_file()
 
 
 def test_environment_of_a_process_is_not_in_its_repr() -> None:

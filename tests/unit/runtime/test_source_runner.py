@@ -37,7 +37,7 @@ from orchestrator.run.envelopes import MAX_ENVELOPE_BYTES
 from orchestrator.sources import FetchResult, Source, SourceSpec
 from orchestrator.store.runs import RunStore, new_token
 from orchestrator.testing import StubSource, stub_spec
-from workers.runtime.ask import SourceRunner
+from workers.runtime.ask import SourceRunner, not_asked
 from workers.runtime.ended_runs import EndedRuns
 from workers.runtime.event_loop import Runtime
 from workers.runtime.process import WorkerProcess
@@ -139,7 +139,7 @@ def test_a_question_that_cannot_be_read_here_is_an_error_of_the_source(
     client.hset(key, field, value)
     source = OneSource(FetchResult())
     runner = SourceRunner(store=store, source=lambda _name: made(source), submit=runtime.submit, worker="metrics@test")
-    assert runner.ask(RUN, "metrics", None, claim="c", soft_limit_seconds=5)["outcome"] == reason
+    assert runner.ask(RUN, "metrics", None, claim="c", soft_limit_seconds=5)["reason"] == reason
     client.hset(key, field, before)
     envelope = store.read(RUN).envelopes["metrics"]
     assert (envelope.outcome, envelope.reason, source.asked) == (SourceOutcome.ERROR, reason, None)
@@ -214,7 +214,7 @@ def test_a_duplicate_delivery_asks_nobody(store: RunStore, runtime: Runtime) -> 
     ask(store, runtime, OneSource(FetchResult()), claim="first")
     second = OneSource(FetchResult())
     runner = SourceRunner(store=store, source=lambda _name: made(second), submit=runtime.submit, worker="w")
-    assert runner.ask(RUN, "metrics", None, claim="second", soft_limit_seconds=5)["outcome"] == "duplicate"
+    assert runner.ask(RUN, "metrics", None, claim="second", soft_limit_seconds=5) == not_asked("metrics", "duplicate")
     assert second.asked is None
 
 
@@ -223,7 +223,7 @@ def test_a_cancelled_run_asks_nobody(store: RunStore, runtime: Runtime) -> None:
     store.cancel(RUN, by="ana")
     source = OneSource(FetchResult())
     runner = SourceRunner(store=store, source=lambda _name: made(source), submit=runtime.submit, worker="w")
-    assert runner.ask(RUN, "metrics", None, claim="c", soft_limit_seconds=5)["outcome"] == "cancelled"
+    assert runner.ask(RUN, "metrics", None, claim="c", soft_limit_seconds=5) == not_asked("metrics", "cancelled")
     assert source.asked is None
 
 

@@ -12,6 +12,7 @@ from orchestrator.broker.app import make_celery
 from orchestrator.config import Settings
 from orchestrator.errors import ConfigurationError, RunNotFound
 from workers import tasks as base
+from workers.runtime.ask import not_asked
 from workers.tasks import SourceTask
 
 
@@ -38,17 +39,23 @@ def test_a_source_task_never_raises(error: Exception, outcome: str, monkeypatch:
     monkeypatch.setattr(base, "current_process", lambda _app: process)
     app = make_celery(Settings.from_env({}), with_results=False)
     task = app.register_task(AskMetrics())
-    assert task.run("run-00000001") == {"source": "metrics", "outcome": outcome, "latency_ms": 0.0}
+    assert task.run("run-00000001") == {"source": "metrics", "outcome": outcome}
 
 
 @pytest.mark.parametrize(
-    ("outcome", "is_counted"), [("ok", True), ("duplicate", True), ("frozen", False), ("done", False)]
+    ("told", "is_counted"),
+    [
+        ({"source": "metrics", "outcome": "ok", "latency_ms": 3.0}, True),
+        (not_asked("metrics", "duplicate"), True),
+        (not_asked("metrics", "frozen"), False),
+        (not_asked("metrics", "done"), False),
+        (not_asked("metrics", "cancelled"), False),
+    ],
 )
 def test_a_message_that_comes_too_late_costs_no_chord_part(
-    outcome: str, is_counted: bool, monkeypatch: pytest.MonkeyPatch
+    told: dict[str, object], is_counted: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The part of a source is counted, unless its run is answered without it: that is half of the message's cost."""
-    told = {"source": "metrics", "outcome": outcome, "latency_ms": 0.0}
     process = SimpleNamespace(
         source_runner=lambda _worker, _loop: SimpleNamespace(ask=lambda *_, **__: told),
         runtime=SimpleNamespace(loop_of=free_loop),
