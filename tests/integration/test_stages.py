@@ -409,7 +409,7 @@ def test_a_stage_whose_list_is_not_asked_is_published_whole(
     assert record.plan.stage == 2
     assert record.envelopes["tws_status"].success is (why == "kept")
     # The queries of both stages, by job: five are made again.
-    told = ("repete a execução run-00000000", "consultas feitas de novo: 5, respostas mantidas: 1")
+    told = ("repete a execução run-00000000", "consultas feitas de novo: 5; respostas mantidas: 1")
     assert [note for note in told if note in record.plan.notes] == list(told if why == "kept" else ())
     assert task.run(RUN) == "dispatched already, or too late"
 
