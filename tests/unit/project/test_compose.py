@@ -23,7 +23,7 @@ from orchestrator.config import EnvironmentModel, RedisSettings
 ROOT = Path(__file__).parents[3]
 QUEUES = queue_names()
 THIRD_PARTY_NAMES = {
-    "flower": {"FLOWER_ADDRESS", "FLOWER_BASIC_AUTH", "FLOWER_READ_ONLY"},
+    "flower": {"FLOWER_ADDRESS", "FLOWER_BASIC_AUTH", "FLOWER_READ_ONLY", "FLOWER_STATE_DIRECTORY"},
     "redis": {"REDIS_PASSWORD"},
 }
 OPENTELEMETRY = {"OTEL_EXPORTER_OTLP_ENDPOINT"}
