@@ -1,21 +1,21 @@
-"""The Kubernetes manifests: valid, complete, confined, and scaled by the lists that the broker really uses."""
+"""The Kubernetes manifests: valid, complete, confined, and scaled by what the watchers publish of each queue."""
 
 from __future__ import annotations
 
 import importlib
+import json
 import os
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
 from orchestrator.broker.app import queue_names
-from orchestrator.config import Settings
-from orchestrator.routing.plan import jobs_per_task
-from orchestrator.store.keys import Keys, lanes
+from orchestrator.monitoring import PREFIX, QUEUE_GAUGES
 
 FOLDER = Path(__file__).parents[3] / "ops" / "k8s"
 
@@ -135,15 +135,45 @@ def test_a_secret_goes_only_where_it_is_used() -> None:
 
 @pytest.mark.parametrize("queue", queue_names())
 def test_a_worker_is_scaled_by_its_own_queue(queue: str) -> None:
-    """KEDA measures the lists that the broker uses for the queue, prefix included, and never takes the last worker."""
+    """KEDA reads what waits and runs in the queue from the watchers' page, and never takes the last worker."""
     scaled = named("ScaledObject")[worker(queue)]
-    has_batches = jobs_per_task().get(queue, 0) > 1
-    prefix = Keys(Settings().key_prefix).broker_prefix
-    assert [trigger["metadata"]["listName"] for trigger in scaled["triggers"]] == [
-        prefix + name for name in (lanes(queue) if has_batches else (queue,))
-    ]
     assert scaled["scaleTargetRef"] == {"name": worker(queue)}
-    assert scaled["minReplicaCount"] >= 1
-    for trigger in scaled["triggers"]:
-        assert trigger["type"] == "redis"
-        assert trigger["authenticationRef"]["name"] in named("TriggerAuthentication")
+    assert scaled["minReplicaCount"] == 1
+    assert scaled["maxReplicaCount"] > 1
+    (trigger,) = scaled["triggers"]
+    assert trigger["type"] == "metrics-api"
+    assert "work" in {name for name, _, _ in QUEUE_GAUGES}
+    assert trigger["metadata"]["valueLocation"] == f'{PREFIX}_queue_work{{queue="{queue}"}}'
+
+
+def test_the_autoscaler_asks_the_watchers() -> None:
+    """The address of the triggers is that of a Service that leads to the port of the watchers' pages."""
+    service = named("Service")["watcher"]
+    assert service["selector"] == named("Deployment")["watcher"]["selector"]["matchLabels"]
+    (port,) = service["ports"]
+    (container,) = pod("watcher")["containers"]
+    assert port["targetPort"] == container["ports"][0]["name"]
+    addresses = {trigger["metadata"]["url"] for it in named("ScaledObject").values() for trigger in it["triggers"]}
+    assert addresses == {f"http://watcher.resync-troubleshoot.svc:{port['port']}/metrics"}
+
+
+def strict(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a custom resource, with the fields refused that Kubernetes would drop."""
+    found = {key: strict(value) if isinstance(value, dict) else value for key, value in schema.items()}
+    return found | ({"additionalProperties": False} if isinstance(schema.get("properties"), dict) else {})
+
+
+def test_the_scaled_objects_follow_the_schema_of_keda() -> None:
+    """Every ScaledObject is valid by KEDA's own definition of it, unknown fields refused."""
+    text = (Path(__file__).parents[2] / "data" / "keda_scaledobject.json").read_text(encoding="utf-8")
+    schema = strict(json.loads(text)["schema"])
+    schema["properties"]["metadata"].pop("additionalProperties", None)
+    validator = jsonschema.Draft7Validator(schema)
+    objects = [item for item in items("autoscaling") if item["kind"] == "ScaledObject"]
+    assert len(objects) == len(queue_names())
+    for item in objects:
+        assert [error.message for error in validator.iter_errors(item)] == []
+    for path, value in ((("spec", "minReplicas"), 1), (("spec", "pollingInterval"), "5s"), (("spec", "triggers"), {})):
+        wrong = deepcopy(objects[0])
+        wrong[path[0]][path[1]] = value
+        assert not validator.is_valid(wrong), path
