@@ -73,7 +73,19 @@ def test_a_run_leaves_the_list_when_it_expires(store: RunStore) -> None:
     opened(store, "run-00000003")
     assert client.zrange(keys.index, 0, -1) == ["run-00000002", "run-00000003"]
     assert client.zrange(keys.leaving, 0, -1) == ["run-00000002"]
-    assert [item.run_id for item in RunList(client, keys).recent(limit=5)] == ["run-00000003", "run-00000002"]
+    assert [item.run_id for item in RunList(client, keys).page(limit=5).runs] == ["run-00000003", "run-00000002"]
+
+
+def test_a_run_whose_id_is_used_again_stays_in_the_list(store: RunStore) -> None:
+    """What an expired run of that id has left behind does not take the new one out of it."""
+    client, keys = store._client, store.keys
+    opened(store)
+    committed(store, RunOutcome.CANCELLED)
+    client.delete(keys.run(RUN), keys.events(RUN), keys.ending(RUN))
+    client.zadd(keys.leaving, {RUN: 1})
+    opened(store)
+    opened(store, "run-00000002")
+    assert [item.run_id for item in RunList(client, keys).page(limit=5).runs] == ["run-00000002", RUN]
 
 
 def test_a_key_of_another_run_is_left_alone(store: RunStore) -> None:

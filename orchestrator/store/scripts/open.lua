@@ -108,6 +108,8 @@ redis.call('ZADD', KEYS[3], now + tonumber(ARGV[9]), run_id .. '|dispatch',
 redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now - longest * 1000)
 redis.call('ZADD', KEYS[4], now, run_id)
 redis.call('EXPIRE', KEYS[4], longest)
+-- An id that is used again must not leave with the run that had it.
+redis.pcall('ZREM', KEYS[14], run_id)
 leave(KEYS[4], KEYS[14], now)
 redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', now - 60000)
 redis.call('ZADD', KEYS[5], now + total, run_id)
