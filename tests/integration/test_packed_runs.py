@@ -261,6 +261,10 @@ HOSTILE = {
     "deep": packed._MAGIC + zlib.compress(b"[" * 900_000 + b"\n"),
     "no object": packed._MAGIC + zlib.compress(b"[]\n"),
     "sizes that are none": packed._MAGIC + zlib.compress(b'{"fields": ["a"], "entries": [], "sizes": ["x"]}\nx'),
+    "a size that goes back": packed._MAGIC
+    + zlib.compress(
+        b'{"fields": [], "entries": [], "sizes": [' + b"9000000, -9000000, " * 9_000 + b"0]}\n" + bytes(9_000_000)
+    ),
     "entries without values": packed._MAGIC
     + zlib.compress(b'{"fields": [], "entries": [["1-1", ["a", "b"]]], "sizes": []}\n'),
 }
