@@ -11,6 +11,7 @@ import pytest
 
 from orchestrator.config import Settings
 from orchestrator.i18n.message import Message
+from orchestrator.store.keys import Keys
 from workers.config import KnowledgeSettings, LlmSettings
 from workers.doctor.check import CheckContext, CheckResult, Status, Verdict
 from workers.doctor.checks.keys import Keyspace, judge_keyspace, kind_of
@@ -136,6 +137,8 @@ def test_a_server_with_the_flaw_mended_is_not_named(version: str) -> None:
         ("logs:default:JOB:values", "logs"),
         ("idempotency:k", "index"),
         ("wakeups", "index"),
+        *((name, "index") for name in Keys("").kinds),
+        *((name, "index") for name in (Keys("").owned("u"), Keys("").session("u", "s"), Keys("").shared("0"))),
         ("somebody", "other"),
     ],
 )

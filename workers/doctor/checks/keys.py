@@ -25,11 +25,9 @@ APP_KEYS = ("resync:errors:recent:", "resync:job:history:")
 _KINDS = (
     *(("run:", "runs"), ("mq:", "broker"), ("logs:", "logs")),
     *(("idempotency:", "index"), ("waiting:", "index"), ("running:", "index"), ("caller:", "index")),
+    *(("runs:user:", "index"), ("session:", "index"), ("shared:", "index")),
 )
-_INDEXES = {
-    *("wakeups", "runs", "open", "busy", "completed", "expired", "instances", "watchers", "rates", "clock"),
-    *("synthesis", "set_aside", "set_aside_counts", "leaving", "unpacked", "old_reader"),
-}
+_INDEXES = frozenset(Keys("").kinds)
 _BINDINGS = f"_kombu.binding.{EXCHANGE.name}"
 SET_ASIDE = ":set_aside"
 """End of the name of a key that was of another type than ours."""
