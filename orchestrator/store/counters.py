@@ -7,7 +7,8 @@ is a run's or a user's, and what is not known is ``other``.
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import redis
@@ -101,8 +102,8 @@ class Counters:
 
     client: redis.Redis
     keys: Keys
-    _since: str | None = None
-    _seen: dict[str, int] = field(default_factory=dict)
+    _seen: tuple[str | None, Mapping[str, int]] = (None, MappingProxyType({}))
+    """Since when the counters are the same, and the most that was seen of each."""
 
     def read(self) -> dict[tuple[str, ...], int]:
         """Each counter, by its name and the values of its labels.
@@ -113,8 +114,10 @@ class Counters:
             reply = self.client.hgetall(self.keys.counters)
         stored = {str(name): str(value) for name, value in reply.items()}
         since = stored.pop(SINCE, None)
-        if since is None or since != self._since:
-            self._since, self._seen = since, {}
+        # Two scrapes at once read it in two threads: what is shared is replaced, never changed.
+        began, before = self._seen
+        seen = {} if since is None or since != began else dict(before)
         for name in [name for name in stored if _FIELD.fullmatch(name)][:_MAX_FIELDS]:
-            self._seen[name] = max(read_number(stored[name]), self._seen.get(name, 0))
-        return {tuple(name.split("|")): count for name, count in self._seen.items()}
+            seen[name] = max(read_number(stored[name]), seen.get(name, 0))
+        self._seen = since, seen
+        return {tuple(name.split("|")): count for name, count in seen.items()}
