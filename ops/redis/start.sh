@@ -1,7 +1,9 @@
 #!/bin/sh
-# Start Redis with the password of $REDIS_PASSWORD, which reaches it on standard input: it stands in no argument and
-# no file. Options are passed on to redis-server.
+# Start Redis with the password of $REDIS_PASSWORD, or of the file $REDIS_PASSWORD_FILE. It reaches Redis on standard
+# input and stands in no argument. Options are passed on to redis-server.
 set -eu
+
+if [ -n "${REDIS_PASSWORD_FILE:-}" ]; then REDIS_PASSWORD=$(cat "$REDIS_PASSWORD_FILE"); fi
 
 case ${REDIS_PASSWORD:?must be set} in
   # The password also stands in a URL, and here in a quoted line.

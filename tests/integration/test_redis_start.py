@@ -32,15 +32,20 @@ def redis_folder(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def server(tmp_path: Path, redis_folder: Path) -> Iterator[tuple[redis.Redis, subprocess.Popen[bytes]]]:
+@pytest.fixture(params=["REDIS_PASSWORD", "REDIS_PASSWORD_FILE"])
+def server(
+    tmp_path: Path, redis_folder: Path, request: pytest.FixtureRequest
+) -> Iterator[tuple[redis.Redis, subprocess.Popen[bytes]]]:
     """The container's Redis, on a Unix socket, as a client that knows the password and the process."""
     socket = tmp_path / "redis.sock"
     environment = {
         "PATH": f"{redis_folder}{os.pathsep}{os.environ['PATH']}",
         "REDIS_CONF": str(START.with_name("redis.conf")),
-        "REDIS_PASSWORD": PASSWORD,
+        request.param: PASSWORD,
     }
+    if request.param == "REDIS_PASSWORD_FILE":
+        environment[request.param] = str(tmp_path / "password")
+        (tmp_path / "password").write_text(f"{PASSWORD}\n", encoding="utf-8")
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(
             ["sh", START, "--dir", tmp_path, "--port", "0", "--unixsocket", socket],

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from kustomize_support import build
 from scaling_support import Autoscaler, Course, Load, simulate
 
 from orchestrator.config import ParallelConfig
@@ -35,8 +35,9 @@ LOADS = {
 @cache
 def spec() -> dict[str, Any]:
     """The ScaledObject of one source; that of the others differs in its names only."""
-    items = yaml.safe_load((ROOT / "ops" / "k8s" / "autoscaling.yaml").read_text("utf-8"))["items"]
-    return next(item["spec"] for item in items if item["metadata"]["name"] == "worker-tws-status")
+    items = build(ROOT / "ops" / "k8s" / "overlays" / "production")
+    (found,) = (it for it in items if (it["kind"], it["metadata"]["name"]) == ("ScaledObject", "worker-tws-status"))
+    return found["spec"]
 
 
 @cache

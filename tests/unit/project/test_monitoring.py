@@ -12,6 +12,7 @@ import click
 import pytest
 import yaml
 from flower.events import PrometheusMetrics
+from kustomize_support import build
 from prometheus_support import program
 
 from orchestrator.broker.app import queue_names
@@ -113,9 +114,9 @@ def test_of_flower_only_what_we_do_not_tell_is_scraped() -> None:
 
 def test_the_pod_monitor_finds_each_pod_with_health_pages() -> None:
     """Its selector matches each pod but Flower's, by the name of the port that they have."""
-    (monitor,) = yaml.safe_load((ROOT / "ops" / "k8s" / "monitoring.yaml").read_text("utf-8"))["items"]
+    (monitor,) = build(ROOT / "ops" / "k8s" / "components" / "monitoring")
     (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
-    manifests = yaml.safe_load((ROOT / "ops" / "k8s" / "resync-troubleshoot.yaml").read_text("utf-8"))["items"]
+    manifests = build(ROOT / "ops" / "k8s" / "base")
     templates = [item["spec"]["template"] for item in manifests if item["kind"] == "Deployment"]
     found = set()
     for template in templates:
