@@ -19,6 +19,7 @@ from pydantic import AliasChoices
 
 from orchestrator.broker.app import queue_names
 from orchestrator.config import EnvironmentModel, RedisSettings
+from orchestrator.secret_files import SECRETS_DIR
 
 ROOT = Path(__file__).parents[3]
 QUEUES = queue_names()
@@ -140,10 +141,29 @@ def test_a_variable_is_passed_on_under_its_own_name(services: dict[str, dict[str
 def test_secrets_are_required_or_empty(compose: dict[str, Any]) -> None:
     """A secret has no default: it is required (`:?`) or empty (`:-`)."""
     secrets = [text for text in substitutions(compose) if SECRET.search(text)]
-    assert {"REDIS_PASSWORD:?set REDIS_PASSWORD", "FLOWER_BASIC_AUTH:?set FLOWER_BASIC_AUTH to user:password"} <= set(
-        secrets
-    )
-    assert [text for text in secrets if not re.fullmatch(r"\w+(:\?.+|:-)", text)] == []
+    in_files = "${RESYNC_SECRETS:?set "
+    assert {
+        f"REDIS_PASSWORD:-{in_files}REDIS_PASSWORD",
+        f"FLOWER_BASIC_AUTH:-{in_files}FLOWER_BASIC_AUTH to user:password",
+    } <= set(secrets)
+    assert [text for text in secrets if not re.fullmatch(rf"\w+:-({re.escape(in_files)}.+)?", text)] == []
+
+
+def test_secrets_can_be_files(services: dict[str, dict[str, Any]], schema: dict[str, Any]) -> None:
+    """By the second file, no service is given a secret's value, and each reads the files of its own secrets."""
+    override = yaml.safe_load((ROOT / "compose.secrets.yaml").read_text(encoding="utf-8"))
+    assert jsonschema.validators.validator_for(schema)(schema).is_valid(override)
+    assert set(override["services"]) == set(services)
+    files = override["secrets"]
+    assert files == {name: {"file": f"${{RESYNC_SECRETS}}/{name}"} for name in files}
+    for name, service in override["services"].items():
+        given = services[name]["environment"] | service["environment"]
+        assert set(service["secrets"]) == {secret for secret in files if secret in given}, name
+        assert all(given[secret] in {"", f"${{{secret}:-}}"} for secret in service["secrets"]), name
+        if name == "redis":
+            assert given["REDIS_PASSWORD_FILE"] == "/run/secrets/REDIS_PASSWORD"
+        else:
+            assert given[SECRETS_DIR] == "/run/secrets"
 
 
 def test_no_secret_in_an_argument(services: dict[str, dict[str, Any]]) -> None:
@@ -171,7 +191,7 @@ def test_a_secret_goes_only_where_it_is_used(services: dict[str, dict[str, Any]]
 
 
 def test_every_service_is_confined(services: dict[str, dict[str, Any]]) -> None:
-    """Non-root, read-only root with a tmpfs, no capabilities, restarted, stopped with time to finish."""
+    """Non-root, read-only root with a tmpfs, no capabilities, bounded, restarted, stopped with time to finish."""
     for name, service in services.items():
         assert service["user"] not in {"root", "0", "0:0"}, name
         assert service["read_only"] is True, name
@@ -181,6 +201,7 @@ def test_every_service_is_confined(services: dict[str, dict[str, Any]]) -> None:
         assert service["restart"] == "unless-stopped", name
         assert service["stop_grace_period"] == "30s", name
         assert "privileged" not in service, name
+        assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory", "pids"}, name
 
 
 def test_only_flower_is_published_and_only_here(services: dict[str, dict[str, Any]]) -> None:

@@ -29,13 +29,27 @@ def directives(unit: Path) -> dict[str, list[str]]:
     return values
 
 
-def test_systemd_accepts_the_units(tmp_path: Path) -> None:
-    """`systemd-analyze verify` finds nothing to say about any unit, with the programs in place."""
-    analyze = shutil.which("systemd-analyze")
-    if analyze is None:
+@pytest.fixture
+def analyze() -> str:
+    """The program `systemd-analyze`."""
+    program = shutil.which("systemd-analyze")
+    if program is None:
         if os.environ.get("CI") == "true":
             pytest.fail("systemd-analyze is missing in CI")
         pytest.skip("systemd-analyze is not installed")
+    return program
+
+
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.name)
+def test_a_unit_is_little_exposed(unit: Path, analyze: str) -> None:
+    """`systemd-analyze security` rates the exposure at 1.5 of 10 or less."""
+    command = [analyze, "security", "--offline=yes", "--no-pager", "--threshold=15", str(unit)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert result.returncode == 0, result.stdout[-200:] + result.stderr
+
+
+def test_systemd_accepts_the_units(tmp_path: Path, analyze: str) -> None:
+    """`systemd-analyze verify` finds nothing to say about any unit, with the programs in place."""
     program = tmp_path / "opt" / "bin"
     program.mkdir(parents=True)
     for name in ("resync-troubleshoot", "python", "celery"):
@@ -96,6 +110,8 @@ def test_a_unit_is_confined_and_restarted(unit: Path) -> None:
     assert service["CapabilityBoundingSet"] == [""]
     assert service["Restart"] == ["always"]
     assert service["TimeoutStopSec"] == ["30"]
+    assert service["SystemCallFilter"] == ["@system-service", "~@privileged @resources"]
+    assert {"MemoryMax", "TasksMax"} <= set(service)
 
 
 @pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.name)
