@@ -171,19 +171,23 @@ def test_a_rerun_asks_what_failed_and_keeps_the_rest(client: TroubleshootClient,
 
 
 def test_a_key_gives_its_run_again_and_never_the_answer_to_another_question(client: TroubleshootClient) -> None:
-    """A question is the same with the same secrets masked, and another one from another user, or as another rerun."""
+    """A question is the same with the same secrets masked, and another one as another rerun; a user's keys are own."""
     asked = TroubleshootRequest(message="Job BATCH001 falhou, senha=Segredo-2026-x", jobs=("J1..J3",), user_id="ana")
     run_id = client.submit(asked, idempotency_key="k")
     assert client.submit(asked, idempotency_key="k") == run_id
-    for other in ({"message": "Job BATCH002 falhou"}, {"user_id": "bia"}, {"user_id": None}, {"rerun_of": "a" * 32}):
+    for other in ({"message": "Job BATCH002 falhou"}, {"rerun_of": "a" * 32}):
         with pytest.raises(Conflict, match="idempotency_key: the key stands for another question"):
             client.submit(asked.model_copy(update=other), idempotency_key="k")
+    for user_id in ("bia", None):
+        of_another = client.submit(asked.model_copy(update={"user_id": user_id}), idempotency_key="k")
+        assert of_another != run_id
+        assert client.submit(asked, idempotency_key="k") == run_id
     client.cancel(run_id)
     again = client.rerun(run_id, idempotency_key="r")
     assert client.rerun(run_id, idempotency_key="r") == again
-    for everything, user_id in ((True, ...), (False, "bia")):
-        with pytest.raises(Conflict, match="idempotency_key"):
-            client.rerun(run_id, everything=everything, user_id=user_id, idempotency_key="r")
+    assert client.rerun(run_id, user_id="bia", idempotency_key="r") != again
+    with pytest.raises(Conflict, match="idempotency_key"):
+        client.rerun(run_id, everything=True, idempotency_key="r")
     with pytest.raises(Conflict, match="idempotency_key"):
         client.rerun(run_id, idempotency_key="k")
 
