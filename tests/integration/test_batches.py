@@ -245,7 +245,7 @@ def test_a_worker_that_does_not_know_a_batch_leaves_it_alone(run: Run) -> None:
     """As one of an older version does: its claim stores nothing, and the batch is missing for each of its jobs."""
     runner = SourceRunner(store=run.store, source=lambda _: Future(), submit=lambda *_: Future(), worker="w")
     told = runner.ask(RUN, "tws_status", "+9", claim="c", soft_limit_seconds=5)
-    assert told["outcome"] == "not_planned"
+    assert told["reason"] == "not_planned"
     record = run.record()
     assert (record.received, record.envelopes, record.damage) == (0, {}, ())
     report = make_report(conclude(record), by="test", total_latency_ms=1)

@@ -67,7 +67,7 @@ def test_scenario_1_names_abend_step_and_held_successors() -> None:
     shown = sum(len(window.lines) for window in job.job_log.windows)
     assert job.job_log.total_lines is not None
     assert shown < job.job_log.total_lines / 2
-    assert f"{shown} de {job.job_log.total_lines} linhas mostradas" in job.job_log.note
+    assert f"linhas mostradas: {shown} de {job.job_log.total_lines};" in job.job_log.note
     assert {item.name for item in job.successors} == {"ZOS1#FATDIA.BATCH002", "ZOS1#FATDIA.RELFAT01"}
     quoted = [item for item in result.evidence if "ABEND=S0C7" in item.text]
     assert [item.kind for item in quoted] == ["job_log"]
