@@ -145,6 +145,22 @@ def test_a_dependency_has_both_bounds(line: str) -> None:
     assert operators in ({">=", "<"}, {"=="}), line
 
 
+def test_an_extra_is_asked_of_the_package_that_is_bounded() -> None:
+    """What an extra brings with an extra of its own is not bounded by us without it.
+
+    With `celery[redis]`, which asks for any `kombu[redis]`, beside our bounds of `kombu`, pip before 24 went through
+    every kombu that there ever was, found one that it could not build, and gave up beside the app's redis 5.2.1.
+    """
+    ours = [Requirement(line) for line in direct_dependencies()]
+    bounded = {canonicalize_name(requirement.name): requirement.extras for requirement in ours if requirement.specifier}
+    for requirement in ours:
+        for extra in requirement.extras:
+            for brought in map(Requirement, distribution(requirement.name).requires or ()):
+                if brought.marker is not None and brought.marker.evaluate({"extra": extra}):
+                    name = canonicalize_name(brought.name)
+                    assert not brought.extras or bounded.get(name) == brought.extras, f"{requirement} brings {brought}"
+
+
 def test_the_locks_hold_the_direct_dependencies() -> None:
     """A dependency added to pyproject.toml is in its lock, at a version that its bounds admit: else `make lock`."""
     for line, lock in direct_dependencies().items():
