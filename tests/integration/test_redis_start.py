@@ -32,29 +32,41 @@ def redis_folder(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture(params=["REDIS_PASSWORD", "REDIS_PASSWORD_FILE"])
+@pytest.fixture(params=["variable", "file", "users"])
 def server(
     tmp_path: Path, redis_folder: Path, request: pytest.FixtureRequest
 ) -> Iterator[tuple[redis.Redis, subprocess.Popen[bytes]]]:
-    """The container's Redis, on a Unix socket, as a client that knows the password and the process."""
+    """The container's Redis, on a Unix socket, as a client that knows the password and the process.
+
+    The password is in a variable, in a file, or is that of the user `admin` of a file of users.
+    """
     socket = tmp_path / "redis.sock"
     environment = {
         "PATH": f"{redis_folder}{os.pathsep}{os.environ['PATH']}",
         "REDIS_CONF": str(START.with_name("redis.conf")),
-        request.param: PASSWORD,
     }
-    if request.param == "REDIS_PASSWORD_FILE":
-        environment[request.param] = str(tmp_path / "password")
-        (tmp_path / "password").write_text(f"{PASSWORD}\n", encoding="utf-8")
+    arguments = ["--dir", tmp_path, "--port", "0", "--unixsocket", socket]
+    (tmp_path / "password").write_text(f"{PASSWORD}\n", encoding="utf-8")
+    if request.param == "variable":
+        environment["REDIS_PASSWORD"] = PASSWORD
+    else:
+        environment["REDIS_PASSWORD_FILE"] = str(tmp_path / "password")
+    if request.param == "users":
+        users = f"user default off\nuser admin on >{PASSWORD} ~* &* +@all\n"
+        (tmp_path / "users.acl").write_text(users, encoding="utf-8")
+        arguments += ["--aclfile", tmp_path / "users.acl"]
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(
-            ["sh", START, "--dir", tmp_path, "--port", "0", "--unixsocket", socket],
+            ["sh", START, *arguments],
             env=environment,
             stdout=log,
             stderr=log,
         )
     try:
-        with redis.Redis(unix_socket_path=str(socket), password=PASSWORD, decode_responses=True) as client:
+        user = "admin" if request.param == "users" else None
+        with redis.Redis(
+            unix_socket_path=str(socket), username=user, password=PASSWORD, decode_responses=True
+        ) as client:
             end = time.monotonic() + 60
             while True:
                 try:

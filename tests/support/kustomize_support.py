@@ -6,6 +6,7 @@ That is: resources, components, labels, patches (strategic merges with a target)
 from __future__ import annotations
 
 import re
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def build(folder: Path, given: list[Item] | None = None) -> list[Item]:
         chosen = [item for item in items if _is_target(item, patch["target"])]
         assert chosen, f"{folder}: no target for {patch['target']}"
         for item in chosen:
-            item.update(_merged(item, change))
+            item.update(_merged(item, deepcopy(change)))
     for item in items:
         for labels in file.get("labels", ()):
             item["metadata"].setdefault("labels", {}).update(labels["pairs"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import re
 import shutil
 import subprocess
 from copy import deepcopy
@@ -72,16 +73,45 @@ def in_order(value: Any, field: str = "") -> Any:
     return value
 
 
-@pytest.mark.parametrize("overlay", OVERLAYS)
-def test_kustomize_builds_what_the_tests_read(overlay: str) -> None:
-    """What kubectl makes of an overlay is what the other tests look at."""
+def check_by_kubectl(folder: Path) -> None:
+    """What kubectl builds of a folder is what the tests build of it."""
     kubectl = shutil.which("kubectl")
     if kubectl is None:
         pytest.skip("kubectl is not installed, and Debian's is too old")
-    command = [kubectl, "kustomize", str(FOLDER / "overlays" / overlay)]
+    command = [kubectl, "kustomize", str(folder)]
     built = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True).stdout
     found = {(item["kind"], item["metadata"]["name"]): in_order(item) for item in yaml.safe_load_all(built)}
-    assert found == {key: in_order(item) for key, item in objects(overlay).items()}
+    assert found == {(item["kind"], item["metadata"]["name"]): in_order(item) for item in build(folder)}
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_kustomize_builds_what_the_tests_read(overlay: str) -> None:
+    """What kubectl makes of an overlay is what the other tests look at."""
+    check_by_kubectl(FOLDER / "overlays" / overlay)
+
+
+def test_each_process_can_have_its_user_of_redis(tmp_path: Path) -> None:
+    """With the component, each pod has the user of its role and no other's password; Redis has the file of users."""
+    parts = {name: os.path.relpath(FOLDER / name, tmp_path.resolve()) for name in ("base", "components")}
+    components = [f"{parts['components']}/{name}" for name in ("redis", "redis-users", "monitoring")]
+    text = yaml.safe_dump({"resources": [parts["base"]], "components": components})
+    (tmp_path / "kustomization.yaml").write_text(text, encoding="utf-8")
+    users = set(re.findall(r"^user (\w+) on", (ROOT / "ops" / "redis" / "users.acl").read_text("utf-8"), re.MULTILINE))
+    for item in build(tmp_path):
+        if item["kind"] not in {"Deployment", "StatefulSet"}:
+            continue
+        name, spec = item["metadata"]["name"], item["spec"]["template"]["spec"]
+        (container,) = spec["containers"]
+        if name == "redis":
+            assert container["command"][2:] == ["--aclfile", "/run/secrets/redis/users.acl"]
+            continue
+        env = {variable.pop("name"): variable for variable in container["env"]}
+        user = env["REDIS_USERNAME"]["value"]
+        assert user == name.partition("-")[0]
+        assert user in users
+        key = {"name": "resync-troubleshoot-redis-users", "key": user}
+        assert env["REDIS_PASSWORD"] == {"valueFrom": {"secretKeyRef": key}}
+    check_by_kubectl(tmp_path)
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
