@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import redis
 from clock_support import step_clock
+from kustomize_support import build
+from prometheus_client.parser import text_string_to_metric_families
 
+from orchestrator.broker.app import queue_names
 from orchestrator.config import Settings
 from orchestrator.i18n.languages import Language
 from orchestrator.models import (
@@ -23,6 +28,7 @@ from orchestrator.models import (
     SourceOutcome,
     TroubleshootRequest,
 )
+from orchestrator.monitoring import watcher_page
 from orchestrator.store.load import QueueLoad, read_load
 from orchestrator.store.runs import RunStore
 
@@ -110,6 +116,28 @@ def test_each_task_of_a_run_is_running_while_a_worker_holds_it(desk: Desk) -> No
     assert desk.counts("synthesis") == (0, 1, 1)
     assert desk.load("tws_status").turned_away_per_second == 0
     assert all(load.capacity is None for load in read_load(desk.client, desk.store.keys, QUEUES))
+
+
+def test_the_autoscaler_finds_what_waits_and_runs_on_the_page_of_a_watcher(desk: Desk) -> None:
+    """Each ScaledObject's selector leads to one sample: a task that a worker holds, and two that wait, are three."""
+    desk.open()
+    desk.store.claim_dispatch(RUN, "d1")
+    desk.plan()
+    desk.begin("tws_status")
+    desk.client.rpush(desk.store.keys.broker_prefix + "tws_status", "first", "second")
+    text = watcher_page(desk.client, desk.store.keys)().body.decode()
+    families = {family.name: family for family in text_string_to_metric_families(text)}
+    folder = Path(__file__).parents[2] / "ops" / "k8s" / "components" / "autoscaling"
+    figures = {}
+    for item in build(folder):
+        if item["kind"] == "ScaledObject":
+            selector = item["spec"]["triggers"][0]["metadata"]["valueLocation"]
+            name, queue = re.fullmatch(r'(\w+)\{queue="(\w+)"\}', selector).groups()
+            (sample,) = (it for it in families[name].samples if it.labels == {"queue": queue})
+            figures[queue] = sample.value
+    assert set(figures) == set(queue_names())
+    assert figures["tws_status"] == 3
+    assert figures["log_cache"] == 0
 
 
 def test_what_a_caller_does_itself_is_no_task_of_the_queue(desk: Desk) -> None:
