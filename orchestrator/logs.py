@@ -4,8 +4,10 @@ A record is a static event and its facts, ``_LOGGER.info("source_finished source
 facts are read from the template again: as fields of a JSON line, as attributes of the record for an app's formatter.
 """
 
+import io
 import json
 import logging
+import math
 import re
 import sys
 import traceback
@@ -93,11 +95,16 @@ def _event_of(record: logging.LogRecord) -> tuple[str, dict[str, Any]] | None:
         return None
     event, pairs = parsed
     values = iter(record.args or ())
-    return event, {name: _plain(next(values, None)) if value[0] == "%" else value for name, value in pairs}
+    return event, {name: _plain(next(values, None), value) if value[0] == "%" else value for name, value in pairs}
 
 
-def _plain(value: object) -> Any:
-    return value if isinstance(value, (int, float, str)) or value is None else str(value)
+def _plain(value: object, form: str) -> Any:
+    """A value as JSON has it; a fraction with as many digits as its ``form`` in the template, ``%.1f``, or three."""
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            return str(value)
+        return round(value, int(form[2]) if form[1] == "." else 3)
+    return value if isinstance(value, (int, str)) or value is None else str(value)
 
 
 class MaskingFormatter(logging.Formatter):
@@ -218,6 +225,9 @@ def shown(error: BaseException) -> str:
 
 def configure_log(level: str | int, *, form: str = "text", personal: bool = False) -> None:
     """Log to stderr, masked, as ``text`` or ``json``; for workers, watchers and commands. An app configures its own."""
+    if form == "json" and isinstance(sys.stderr, io.TextIOWrapper):
+        # In another character set, what it lacks would be written as escapes that JSON does not have.
+        sys.stderr.reconfigure(encoding="utf-8", errors="backslashreplace")
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter(personal=personal) if form == "json" else MaskingFormatter(personal=personal))
     logging.basicConfig(level=level, handlers=[handler])

@@ -5,16 +5,20 @@ variables that may differ by site are therefore asked for here.
 """
 
 import ast as _ast
+import logging as _logging
 import os as _os
+import re as _re
 import secrets as _random
 from pathlib import Path as _Path
 from typing import Any as _Any
 
 from flower.app import Flower as _Flower
+from tornado.log import LogFormatter as _LogFormatter
 
 from orchestrator.config import Settings as _Settings
 from orchestrator.errors import ConfigurationError as _ConfigurationError
 from orchestrator.errors import end_process as _end_process
+from orchestrator.i18n.message import Message as _Message
 from orchestrator.logs import configure_log as _configure_log
 from orchestrator.secret_files import read_variables as _read_variables
 from orchestrator.sentinel import is_sentinel as _is_sentinel
@@ -27,7 +31,10 @@ try:
 except _ConfigurationError as error:
     _end_process(error, _os.environ)
 
-# The format of the other processes, in place of Tornado's.
+# The format of the other processes, in place of Tornado's, which has set up its own to read the command line.
+_root = _logging.getLogger()
+for _handler in [handler for handler in _root.handlers if isinstance(handler.formatter, _LogFormatter)]:
+    _root.removeHandler(_handler)
 _configure_log(_settings.log_level, form=_settings.log_format, personal=_settings.redact_personal)
 logging = "none"
 
@@ -58,10 +65,21 @@ if _folder:
     state_save_interval = 30_000  # milliseconds
     if _COOKIE_SECRET not in _secrets:
         _kept = _Path(_folder) / "flower-cookie-secret"
-        if not _kept.exists() or not _kept.read_text("ascii"):
-            _kept.touch(mode=0o600)
-            _kept.write_text(_random.token_urlsafe(64), "ascii")
-        _secrets[_COOKIE_SECRET] = _kept.read_text("ascii")
+        try:
+            # What a crash left of it, such as a file of zeros, would be a secret that anybody can guess.
+            if not _kept.exists() or not _re.fullmatch(rb"[\w-]{80,}", _kept.read_bytes()):
+                _kept.touch(mode=0o600)
+                _kept.write_text(_random.token_urlsafe(64), "ascii")
+            _secrets[_COOKIE_SECRET] = _kept.read_text("ascii")
+        except OSError as error:
+            _end_process(
+                _ConfigurationError(
+                    "{variable}: {problem}",
+                    variable="FLOWER_STATE_DIRECTORY",
+                    problem=_Message("cannot be used ({detail})", detail=str(error)),
+                ),
+                _os.environ,
+            )
 if _COOKIE_SECRET in _secrets:
     cookie_secret = _secrets[_COOKIE_SECRET]
 

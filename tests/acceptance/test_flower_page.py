@@ -46,6 +46,7 @@ with TroubleshootClient() as client:
 """
 ROWS = "[...document.querySelectorAll('#tasks-table tbody tr')].map(row => [...row.cells].map(cell => cell.innerText))"
 WIDE = 1_280
+LOG_LINE = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (INFO|ERROR) flower\."
 
 
 def get(url: str) -> str:
@@ -76,6 +77,7 @@ def flower(fleet: Fleet, folder: Path, workers: int) -> Iterator[int]:
     try:
         # Flower answers before it receives events: a run from before that is not in its list, or only in part.
         wait_until(hears, what="Flower to hear of the workers")
+        assert re.match(LOG_LINE, process.text()), "Flower's lines have the format of the other processes"
         yield port
     finally:
         process.kill(signal.SIGTERM)

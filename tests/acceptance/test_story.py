@@ -230,6 +230,9 @@ def test_a_run_is_one_trace(told: Told) -> None:
     assert parent("troubleshoot.synthesize") == {"troubleshoot.run"}
     assert parent("troubleshoot.finish") == {"troubleshoot.synthesize"}
     assert parent("llm_call") == {"troubleshoot.finish"}
+    (asked,) = map(attributes, spans["metrics_request"])
+    assert "/" not in asked["server.address"]
+    assert asked["url.path"] == "/metrics"
     of_tws = attributes(spans["troubleshoot.source.tws_status"][0])
     assert (of_tws["resync.outcome"], of_tws["resync.attempt"], of_tws["resync.run_id"]) == ("ok", 1, run_id)
     assert of_tws["resync.latency_ms"] > 0

@@ -7,7 +7,10 @@ import asyncio
 import io
 import json
 import logging
+import os
 import re
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -60,7 +63,7 @@ def test_a_json_line_has_the_facts_as_fields() -> None:
     """Time in UTC, level, logger, event, what is bound and the event's own fields, numbers as numbers."""
     logger, out = logged(JsonFormatter())
     with bound(run_id="r1", source="metrics", attempt=None):
-        logger.warning("source_finished source=%s latency_ms=%.1f reason=timeout status=%s", "metrics", 12.25, None)
+        logger.warning("source_finished source=%s latency_ms=%.1f reason=timeout status=%s", "metrics", 12.26, None)
     line = json.loads(out.getvalue())
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("time"))
     assert line == {
@@ -68,11 +71,30 @@ def test_a_json_line_has_the_facts_as_fields() -> None:
         "logger": "planted",
         "event": "source_finished",
         "source": "metrics",
-        "latency_ms": 12.25,
+        "latency_ms": 12.3,
         "reason": "timeout",
         "status": None,
         "run_id": "r1",
     }
+
+
+def test_a_json_line_has_no_number_that_json_does_not_have() -> None:
+    """Infinite limits are words; fractions are as long as the text has them."""
+    logger, out = logged(JsonFormatter())
+    logger.warning("x limit_seconds=%.1f left=%s wait=%s", float("inf"), float("nan"), 4.797000000000001)
+    line = json.loads(out.getvalue(), parse_constant=pytest.fail)
+    assert (line["limit_seconds"], line["left"], line["wait"]) == ("inf", "nan", 4.797)
+
+
+def test_json_lines_are_utf_8_in_any_character_set() -> None:
+    """What Latin 1 or ASCII lack would be written as escapes that JSON does not have."""
+    script = (
+        "import logging; from orchestrator.logs import configure_log; configure_log('INFO', form='json');"
+        "logging.getLogger('x').info('y reason=%s', 'açúcar \U0001f600')"
+    )
+    environ = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([sys.executable, "-c", script], env=environ, cwd=ROOT, capture_output=True, check=True)
+    assert json.loads(done.stderr)["reason"] == "açúcar \U0001f600"
 
 
 def test_a_text_line_ends_with_what_is_bound() -> None:

@@ -84,6 +84,29 @@ def test_tasks_and_logins_are_kept_in_a_folder(monkeypatch: pytest.MonkeyPatch, 
     assert own["cookie_secret"] == "the site's"
 
 
+@pytest.mark.parametrize("left", [b"", bytes(86), bytes(range(170, 256)), b"short"])
+def test_a_damaged_secret_is_made_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, left: bytes) -> None:
+    """With zeros for a secret, as a crash may leave them, anybody could sign a login."""
+    (tmp_path / "flower-cookie-secret").write_bytes(left)
+    made = options(monkeypatch, STATE_DIRECTORY=str(tmp_path))["cookie_secret"]
+    assert len(set(made)) > 20
+    assert options(monkeypatch, STATE_DIRECTORY=str(tmp_path))["cookie_secret"] == made
+
+
+def test_a_folder_that_cannot_be_used_ends_flower_with_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is not there, or is a file."""
+    for folder in (tmp_path / "missing", Path(__file__)):
+        with pytest.raises(SystemExit) as ended:
+            options(monkeypatch, FLOWER_STATE_DIRECTORY=str(folder), LC_ALL="C")
+        assert ended.value.code == 2
+        said = capsys.readouterr().err
+        assert said.startswith("error: FLOWER_STATE_DIRECTORY: cannot be used (")
+        assert str(folder) in said
+        assert said.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("told", "shown"),
     [

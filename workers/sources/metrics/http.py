@@ -36,7 +36,8 @@ class MetricsHttp:
         parts = urlsplit(base_url)
         self.shown_url = without_credentials(base_url)
         """The base URL as it may be shown."""
-        self._base = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, parts.query, ""))
+        self._where = parts.netloc.rpartition("@")[2]
+        self._base = urlunsplit((parts.scheme, self._where, parts.path, parts.query, ""))
         self._auth = httpx2.BasicAuth(parts.username, parts.password or "") if parts.username else None
         self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         try:
@@ -61,7 +62,7 @@ class MetricsHttp:
         url = self._base.rstrip("/") + path if path else self._base
         try:
             with logged_request(
-                *(_LOGGER, "metrics_request", self.shown_url, path or "/"), level=logging.DEBUG
+                *(_LOGGER, "metrics_request", self._where, urlsplit(url).path or "/"), level=logging.DEBUG
             ) as exchange:
                 async with (
                     asyncio.timeout(timeout_seconds),
