@@ -746,10 +746,13 @@ class RunStore:
     def _packed(self, run_id: str) -> Mapping[str, str]:
         """The packed fields of a run.
 
-        Raises RunDamaged.
+        Raises RunDamaged, and RunNotFound for a run that has expired since its hash was read.
         """
         with store_errors():
             stored = raw_call(self._client, "GET", self.keys.packed(run_id))
+            has_expired = stored is None and not self._client.exists(self.keys.run(run_id))
+        if has_expired:
+            raise RunNotFound.of(run_id)
         return unpack(run_id, stored).fields
 
     def claim_unpacked(self) -> str | None:

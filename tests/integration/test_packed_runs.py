@@ -14,7 +14,7 @@ from stored_support import CANCELLED, DONE, PARTIAL, Planter
 from tests_support import stretched
 
 from orchestrator.config import Settings
-from orchestrator.errors import Conflict, RunDamaged, SchemaMismatch
+from orchestrator.errors import Conflict, RunDamaged, RunNotFound, SchemaMismatch
 from orchestrator.models import Event, RunState, SourceEnvelope, SourceOutcome, TroubleshootRequest
 from orchestrator.store import packed
 from orchestrator.store.connection import connect, connect_async_reader
@@ -236,6 +236,21 @@ def test_a_submit_is_repeated_after_its_run_was_packed(bench: Bench) -> None:
         with pytest.raises(Conflict):
             bench.store.open(RUN, TroubleshootRequest(message="y"), nonce="3")
         bench.client.flushdb()
+
+
+def test_a_run_that_expires_while_it_is_read_is_not_damaged(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its two keys are read one after the other."""
+    bench.planter.plant(DONE)
+    assert bench.store.pack(DONE)
+    keys = bench.store.keys
+
+    def read(client: redis.Redis, *command: str) -> object:
+        bench.client.delete(keys.run(DONE), keys.packed(DONE))
+        return packed.raw_call(client, *command)
+
+    monkeypatch.setattr("orchestrator.store.runs.raw_call", read)
+    with pytest.raises(RunNotFound):
+        bench.store.read(DONE)
 
 
 def test_a_full_redis_is_made_room_in(real_bench: Bench) -> None:
