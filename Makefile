@@ -123,6 +123,10 @@ catalogues: $(DEV) ## bring the languages' catalogues up to date with the code, 
 docs: $(DEV) ## write docs/configuration.md anew from the settings
 	@$(BIN)/python scripts/configuration.py
 
+.PHONY: pictures
+pictures: $(DEV) ## draw the example's page for docs/web.md anew, in a real Chromium
+	@PYTHONPATH=tests/support $(BIN)/python tests/support/page_pictures.py
+
 .PHONY: lock
 lock: $(TOOLS) ## compile the lock files anew from pyproject.toml (ARGS=--upgrade)
 	@sh scripts/lock.sh $(ARGS)

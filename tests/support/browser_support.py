@@ -18,6 +18,17 @@ FLAGS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage"),
     *("--no-proxy-server", "--remote-debugging-pipe"),
 )
+# By name: the code of the key, and what it types.
+_KEYS = {
+    "Tab": (9, ""),
+    "Enter": (13, "\r"),
+    "Escape": (27, ""),
+    " ": (32, " "),
+    "End": (35, ""),
+    "Home": (36, ""),
+    "ArrowUp": (38, ""),
+    "ArrowDown": (40, ""),
+}
 # Chromium reads commands from descriptor 3 and answers on 4.
 _LAUNCH = """
 import fcntl, os, sys
@@ -31,11 +42,14 @@ os.execv(sys.argv[3], sys.argv[3:])
 class Page:
     """One page; a context manager that leaves no process behind."""
 
-    def __init__(self, browser: str, profile: Path) -> None:
+    def __init__(self, browser: str, profile: Path, *, language: str = "pt-BR") -> None:
         commands, self._commands = os.pipe()
         self._answers, answers = os.pipe()
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _LAUNCH, str(commands), str(answers), browser, *FLAGS, f"--user-data-dir={profile}"],
+            [
+                *(sys.executable, "-c", _LAUNCH, str(commands), str(answers)),
+                *(browser, *FLAGS, f"--user-data-dir={profile}", f"--accept-lang={language}"),
+            ],
             pass_fds=(commands, answers),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -49,13 +63,16 @@ class Page:
         self._session: str | None = None
         self.requests: list[str] = []
         """The addresses that pages asked for."""
+        self.errors: list[str] = []
+        """What pages wrote to the console as errors, and the exceptions that nothing caught."""
 
     def open(self, url: str) -> None:
         """Open the address and wait until it is loaded."""
         self._session = None
         target = self._ask("Target.createTarget", url="about:blank")["targetId"]
         self._session = self._ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        self._ask("Network.enable")
+        for domain in ("Network", "Runtime", "Log"):
+            self._ask(f"{domain}.enable")
         self._ask("Page.navigate", url=url)
         self.until("document.readyState === 'complete' && location.href !== 'about:blank'")
 
@@ -70,9 +87,17 @@ class Page:
         self.run(f"document.querySelector({json.dumps(selector)}).focus()")
         self._ask("Input.insertText", text=text)
 
-    def resize(self, width: int, height: int) -> None:
-        """Give the page a window of this size in CSS pixels."""
+    def press(self, key: str) -> None:
+        """Press a key by its name (``Tab``, ``Enter``, ``a``), as the keyboard does."""
+        code, text = _KEYS.get(key, (0, key))
+        self._ask("Input.dispatchKeyEvent", type="keyDown", key=key, windowsVirtualKeyCode=code, text=text)
+        self._ask("Input.dispatchKeyEvent", type="keyUp", key=key, windowsVirtualKeyCode=code)
+
+    def resize(self, width: int, height: int = 900, *, dark: bool = False) -> None:
+        """Give the page a window of this size in CSS pixels, in a light or a dark scheme."""
         self._ask("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self._ask("Emulation.setEmulatedMedia", features=[scheme])
 
     def screenshot(self) -> bytes:
         """What the window shows, as PNG."""
@@ -98,10 +123,19 @@ class Page:
             answer = self._next(end)
             if answer.get("method") == "Network.requestWillBeSent":
                 self.requests.append(answer["params"]["request"]["url"])
+            self._note_error(answer)
             if answer.get("id") == self._number:
                 assert "error" not in answer, answer["error"]
                 result: dict[str, Any] = answer["result"]
                 return result
+
+    def _note_error(self, answer: dict[str, Any]) -> None:
+        method, params = answer.get("method"), answer.get("params", {})
+        entry = params.get("entry", {})
+        if method == "Runtime.exceptionThrown" or (method == "Runtime.consoleAPICalled" and params["type"] == "error"):
+            self.errors.append(json.dumps(params))
+        elif method == "Log.entryAdded" and entry["level"] == "error":
+            self.errors.append(f"{entry['source']}: {entry['text']} {entry.get('url', '')}")
 
     def _next(self, end: float) -> dict[str, Any]:
         while b"\0" not in self._unread:

@@ -48,7 +48,7 @@ def test_the_example_of_adoption_imports_from_the_apps_module_alone() -> None:
 def test_the_example_app_imports_from_the_public_face_alone() -> None:
     """The example of an app does as README does."""
     text = (ROOT / "examples" / "app.py").read_text(encoding="utf-8")
-    assert imports_of(f"```python\n{text}```") == {("orchestrator", "create_router")}
+    assert imports_of(f"```python\n{text}```") == {("orchestrator", "Identity"), ("orchestrator", "create_router")}
 
 
 @pytest.mark.parametrize("name", orchestrator.__all__)
