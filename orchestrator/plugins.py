@@ -84,7 +84,7 @@ def not_loaded(name: Text | str, error: ImportError) -> WorkersNotInstalled:
         return WorkersNotInstalled(
             "{name} needs {package}: pip install 'resync-troubleshoot[workers]'", name=name, package=missing
         )
-    return WorkersNotInstalled("{name} cannot be loaded: {detail}", name=name, detail=str(error))
+    return WorkersNotInstalled("{name} cannot be loaded: {detail}", name=name, detail=str(error) or missing)
 
 
 def made_or(default: T, make: Callable[[Mapping[str, str]], T], environ: Mapping[str, str], *, event: str) -> T:

@@ -151,7 +151,7 @@ def test_flowers_metrics_have_no_series_of_client_processes(running_fleet: Fleet
     with flower(running_fleet, tmp_path, 2) as port:
         clients = [running_fleet.start(f"client-{n}", "-c", SUBMIT, f"Job BATCH00{n} falhou") for n in range(3)]
         for client in clients:
-            assert client.popen.wait(60) == 0, client.text()
+            assert client.popen.wait(180) == 0, client.text()
 
         def tasks() -> list[dict[str, Any]]:
             return list(json.loads(get(f"http://127.0.0.1:{port}/api/tasks")).values())

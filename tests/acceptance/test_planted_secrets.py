@@ -14,6 +14,7 @@ from openai_support import FakeOpenAIServer, Recorded, Reply, answer
 from orchestrator.config import ParallelConfig
 from orchestrator.models import AnswerMode, EventType, TroubleshootRequest
 from orchestrator.sources import BUILTIN_SOURCES, SOURCES_GROUP
+from orchestrator.store.packed import unpack
 
 if TYPE_CHECKING:
     from fleet_support import Fleet
@@ -88,12 +89,17 @@ def install_leaky_sources(folder: Path) -> None:
 
 
 def everything_in_redis(url: str) -> str:
-    """All keys and values, whatever their type."""
+    """All keys and values, whatever their type; what is packed unpacked."""
     out = []
-    with redis.Redis.from_url(url, decode_responses=True) as client:
+
+    def string(key: str) -> object:
+        value = raw.get(key)
+        return unpack("run", value) if isinstance(value, bytes) and key.endswith(":packed") else value
+
+    with redis.Redis.from_url(url, decode_responses=True) as client, redis.Redis.from_url(url) as raw:
         for key in client.scan_iter(count=1_000):
             read = {
-                "string": client.get,
+                "string": string,
                 "hash": client.hgetall,
                 "list": lambda name: client.lrange(name, 0, -1),
                 "set": client.smembers,

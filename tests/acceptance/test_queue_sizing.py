@@ -73,20 +73,21 @@ def test_with_the_advised_workers_a_question_waits_for_less_than_the_target(flee
         asked = ask(client, 7)[-8:]
         told = queues(fleet)
         long = waits(client, asked)
-        assert (told["capacity"], told["running"]) == (2, 2)
+        assert told["capacity"] == 2
+        assert told["running"] in (1, 2)  # a place is free for a moment between two tasks
         assert told["arrivals_per_second"] == pytest.approx(PER_SECOND, rel=0.5)
         assert told["completions_per_second"] < told["arrivals_per_second"]
         assert SECONDS <= told["task_seconds"] < stretched(2 * SECONDS)
         advised = told["advised"]
         assert advised["workers"] >= 2
-        assert advised["places"] > PER_SECOND * SECONDS
+        assert advised["places"] > told["arrivals_per_second"] * told["task_seconds"]
         for _ in range(advised["workers"] - 1):
             fleet.worker("metrics", concurrency=2, ready=False)
         fleet.wait_until_ready()
         wait_until(lambda: not read_load(store._client, store.keys, ["metrics"])[0].waiting, what="the queue is empty")
         short = waits(client, ask(client, 5))
         assert statistics.fmean(long) > 1.0
-        assert statistics.fmean(short) < 1.0
+        assert statistics.fmean(short) < stretched(1.0)
         wait_until(lambda: not read_load(store._client, store.keys, ["metrics"])[0].running, what="all have ended")
         told = queues(fleet, "--target-wait", "60")
         assert told["capacity"] == 2 * advised["workers"]
