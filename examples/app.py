@@ -21,7 +21,7 @@ POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 HEADERS = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}
-USERS = dict(user.split(":", 1) for user in os.environ.get("EXAMPLE_USERS", "").split(",") if user)
+USERS = dict(user.partition(":")[::2] for user in os.environ.get("EXAMPLE_USERS", "").split(",") if user)
 
 
 def identify(given: Annotated[HTTPBasicCredentials, Depends(HTTPBasic(realm="Resync"))]) -> Identity:

@@ -5,6 +5,7 @@ import { date, duration, t, word } from "./texts.js";
 
 const few = 12;
 let run = null;
+let drawn = [];
 
 const key = (source, job) => (job ? `${source}|${job}` : source);
 
@@ -192,17 +193,18 @@ function rows() {
     make("td", { className: "text" }, quote(text))));
 }
 
-// Rewritten only where it is another: what was opened stays open.
+// From the first that is another: what was opened before it stays open.
 function drawEvidence(items) {
   const box = element("evidence");
-  const named = items.map(({ id, title, when, where }) => [`[${id}] ${title}`, [where, when].filter(Boolean).join(" · ")]);
-  const drawn = JSON.stringify([run.id, named]);
-  if (box.dataset.drawn === drawn) return;
-  box.dataset.drawn = drawn;
-  box.replaceChildren(...items.map(({ text }, index) => make("details", {},
-    make("summary", {}, quote(named[index][0])),
-    make("small", {}, quote(named[index][1])),
+  const names = items.map((item) => `${run.id} [${item.id}] ${item.title} ${item.where} ${item.job}`);
+  let same = 0;
+  while (same < drawn.length && drawn[same] === names[same]) same += 1;
+  while (box.childElementCount > same) box.lastElementChild.remove();
+  box.append(...items.slice(same).map(({ id, title, text, where, when }) => make("details", {},
+    make("summary", {}, quote(`[${id}] ${title}`)),
+    make("small", {}, quote([where, when].filter(Boolean).join(" · "))),
     make("pre", { tabIndex: 0 }, quote(text)))));
+  drawn = names;
 }
 
 async function act(task) {

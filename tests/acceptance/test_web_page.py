@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,6 +91,30 @@ def listed(page: Page) -> list[str]:
     return ids
 
 
+class _Refusal(BaseHTTPRequestHandler):
+    """A proxy whose app is not there."""
+
+    def do_GET(self) -> None:
+        """Refuse, and say when to ask again."""
+        self.send_response(503)
+        self.send_header("Retry-After", "1")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def refusing(port: int) -> Iterator[None]:
+    """A server that answers 503 to all."""
+    with ThreadingHTTPServer(("127.0.0.1", port), _Refusal) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        yield
+        server.shutdown()
+        thread.join()
+
+
 def test_a_page_shows_the_sources_as_they_answer_through_a_restart_of_the_app(
     running_fleet: Fleet, browser: str, tmp_path: Path
 ) -> None:
@@ -107,8 +134,11 @@ def test_a_page_shows_the_sources_as_they_answer_through_a_restart_of_the_app(
             assert "metrics answered" not in page.run(TEXT)
             app.kill()
             page.until(f"{TEXT}.includes('Sem conexão com o servidor; reconectando')")
+            with refusing(port):
+                page.until(f"{TEXT}.includes('Redis') && {TEXT}.includes('de novo em 1 segundo')")
             app = running_fleet.web(port)
             page.until(is_state("completa"))
+            page.until("document.querySelector('#problem').textContent === ''")
             shown = page.run(TEXT)
             assert "metrics answered" in shown
             assert "4 de 4 fontes responderam" in shown
@@ -266,6 +296,29 @@ def test_errors_are_told_in_words(page: Page, here: str) -> None:
     assert page.run("document.querySelector('#run-body').hidden")
     assert all("nope-nope" in error and "404" in error for error in page.errors)
     page.errors.clear()  # the browser itself writes of each 404
+
+
+@pytest.mark.parametrize(
+    ("environ", "words"),
+    [
+        ({"RESYNC_REQUESTS_PER_MINUTE": "1"}, r"Pedidos demais no momento\. Tente de novo em \d+ segundo"),
+        ({"REDIS_URL": "redis://127.0.0.1:1/0"}, r"O armazenamento \(Redis\) não responde"),
+    ],
+)
+def test_an_app_that_cannot_serve_is_told_of(
+    running_fleet: Fleet, browser: str, tmp_path: Path, environ: dict[str, str], words: str
+) -> None:
+    """Too many requests, and a store that is not there, are told at the list as the app says them."""
+    port = free_port()
+    app = running_fleet.web(port, **environ)
+    try:
+        with Page(browser, tmp_path / "profile") as page:
+            page.open(f"http://127.0.0.1:{port}/")
+            page.until("document.querySelector('#count').textContent !== 'Carregando…'")
+            page.run("document.querySelector('#refresh').click()")
+            page.until(f"new RegExp({json.dumps(words)}).test(document.querySelector('#problem').textContent)")
+    finally:
+        app.kill()
 
 
 def test_all_is_done_by_the_keyboard_alone(page: Page) -> None:
