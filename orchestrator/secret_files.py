@@ -17,7 +17,8 @@ MAX_BYTES = 65_536
 def read_variables(names: Iterable[str], environ: Mapping[str, str]) -> dict[str, str]:
     """Those of the variables that are set, in the environment or as files of the folder ``RESYNC_SECRETS_DIR``.
 
-    A file has the name of its variable, in capital or small letters; line ends after the value do not belong to it.
+    A file has the name of its variable, in capital or small letters; line ends after the value do not belong to it,
+    nor does a byte order mark before it.
     Empty variables count as not set.
 
     Raises ConfigurationError naming variable and file, and never a value.
@@ -57,8 +58,10 @@ def _folder(environ: Mapping[str, str]) -> Path | None:
 
 
 def _file_of(name: str, folder: Path) -> Path | None:
-    paths = (folder / name, folder / name.lower())
-    return next((path for path in paths if path.is_symlink() or path.exists()), None)
+    paths = [path for path in (folder / name, folder / name.lower()) if path.is_symlink() or path.exists()]
+    if len(paths) > 1 and not paths[0].samefile(paths[1]) and _content(name, paths[0]) != _content(name, paths[1]):
+        raise _wrong(name, Message("{path} has another value than {other}", path=str(paths[1]), other=str(paths[0])))
+    return paths[0] if paths else None
 
 
 def _content(name: str, path: Path) -> str:
@@ -74,7 +77,7 @@ def _content(name: str, path: Path) -> str:
     if len(content) > MAX_BYTES:
         raise _wrong(name, Message("{path} has more than {limit} bytes", path=str(path), limit=MAX_BYTES))
     try:
-        text = content.decode().rstrip("\r\n")
+        text = content.decode("utf-8-sig").rstrip("\r\n")
     except UnicodeDecodeError:
         raise _wrong(name, Message("{path} is not UTF-8", path=str(path))) from None
     if not text:

@@ -117,7 +117,7 @@ def _unpack(stored: bytes) -> Packed:
     for name, keys in index["entries"]:
         entries.append((str(name), dict(zip(map(str, keys), values[at : at + len(keys)], strict=False))))
         at += len(keys)
-    if at != len(values):
+    if at != len(values) or sum(index["sizes"]) != len(raw) - end - 1:
         raise ValueError
     return Packed(fields, entries)
 

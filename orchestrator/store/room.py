@@ -6,7 +6,7 @@ from statistics import fmean
 from typing import Any
 
 import redis
-from redis.exceptions import ResponseError
+from redis.exceptions import NoPermissionError, ResponseError
 
 from orchestrator.config import Settings
 from orchestrator.i18n.message import Message
@@ -40,6 +40,8 @@ class Room:
     """Runs that came within a day, or at the rate of what has come since the first."""
     kept_seconds: int = 0
     """For how long the newest runs are kept after their end, in the mean."""
+    is_told: bool = True
+    """Whether this user may ask what a run takes."""
 
     @property
     def more_runs(self) -> int | None:
@@ -82,7 +84,7 @@ class Room:
     @property
     def text(self) -> Message:
         """For how many runs there is room, in words."""
-        if self.used_bytes is None:
+        if self.used_bytes is None or not self.is_told:
             return Message("room for more runs: unknown, Redis does not tell its memory")
         if self.run_bytes is None:
             return Message("room for more runs: unknown until one has ended")
@@ -159,7 +161,7 @@ def read_room(client: redis.Redis, keys: Keys, *, kept_seconds: int) -> Room:
             # A key of another type is told by other checks.
             replies = [[] if isinstance(reply, Exception) else reply for reply in pipe.execute(raise_on_error=False)]
         newest, first, runs, gone, within_day = replies
-        run_bytes, kept = _measure(client, keys, _settled(client, keys, newest, now_ms))
+        run_bytes, kept, is_told = _measure(client, keys, _settled(client, keys, newest, now_ms))
     age_seconds = (now_ms - first[0][1]) / 1000 if first else 0
     limit = int(info.get("maxmemory") or 0)
     return Room(
@@ -170,6 +172,7 @@ def read_room(client: redis.Redis, keys: Keys, *, kept_seconds: int) -> Room:
         runs=max(0, (runs or 0) - (gone or 0)),
         runs_per_day=round((within_day or 0) * DAY_SECONDS / min(DAY_SECONDS, max(HOUR_SECONDS, age_seconds))),
         kept_seconds=kept or kept_seconds,
+        is_told=is_told,
     )
 
 
@@ -184,8 +187,8 @@ def _settled(client: redis.Redis, keys: Keys, run_ids: Sequence[str], now_ms: in
     return dict(list(settled.items())[:SAMPLE])
 
 
-def _measure(client: redis.Redis, keys: Keys, ends: dict[str, int]) -> tuple[int | None, int]:
-    """Mean bytes of runs, None where Redis does not tell; and the mean seconds for which they are kept, 0: unknown."""
+def _measure(client: redis.Redis, keys: Keys, ends: dict[str, int]) -> tuple[int | None, int, bool]:
+    """Mean bytes of runs, None: unknown; mean seconds for which they are kept, 0: unknown; if Redis tells bytes."""
     with client.pipeline(transaction=False) as pipe:
         for run_id in ends:
             pipe.zscore(keys.leaving, run_id)
@@ -200,7 +203,8 @@ def _measure(client: redis.Redis, keys: Keys, ends: dict[str, int]) -> tuple[int
             sizes.append(sum(part for part in parts if isinstance(part, int)) + SHARED_BYTES)
         if isinstance(leaves_ms, float):
             kept.append((leaves_ms - end) / 1000)
-    return round(fmean(sizes)) if sizes else None, round(fmean(kept)) if kept else 0
+    is_told = not any(isinstance(reply, NoPermissionError) for reply in replies)
+    return round(fmean(sizes)) if sizes else None, round(fmean(kept)) if kept else 0, is_told
 
 
 def _thousands(size: int) -> int:

@@ -32,6 +32,7 @@ from orchestrator.sources import BUILTIN_SOURCES
 from orchestrator.store.connection import session
 from orchestrator.store.keys import Keys
 from orchestrator.store.load import read_load
+from orchestrator.store.room import room_of
 from workers.standalone.ports import free_port
 
 pytestmark = pytest.mark.acceptance
@@ -166,6 +167,8 @@ def test_doctor_needs_an_operator_and_names_the_right_that_another_lacks(
     """With the rule that grants it."""
     told = doctored(capsys, system, "operator")
     assert {name: check["found"] for name, check in told.items() if check["status"] == "error"} == {}
+    room = room_of(system.settings("operator"))
+    assert room.run_bytes, "the run of the tests before is measured"
     told = doctored(capsys, system, "app")
     assert told["redis"]["reason"] == "not_permitted"
     assert "the user app may not use the keys" in told["workers"]["found"]

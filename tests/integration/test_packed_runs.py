@@ -282,6 +282,7 @@ HOSTILE = {
     ),
     "entries without values": packed._MAGIC
     + zlib.compress(b'{"fields": [], "entries": [["1-1", ["a", "b"]]], "sizes": []}\n'),
+    "fewer bytes than sizes": packed._MAGIC + zlib.compress(b'{"fields": ["plan"], "entries": [], "sizes": [9]}\n{}'),
 }
 HOSTILE["a cut"] = HOSTILE["a cut"][:-3]
 

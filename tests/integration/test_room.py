@@ -18,7 +18,7 @@ from orchestrator.config import Settings
 from orchestrator.i18n.languages import Language
 from orchestrator.models import TroubleshootRequest
 from orchestrator.store.connection import connect
-from orchestrator.store.room import HOUR_SECONDS, Room, read_room
+from orchestrator.store.room import HOUR_SECONDS, Room, read_room, room_of
 from orchestrator.store.runs import RunStore
 from workers.doctor.check import CheckContext, CheckResult
 from workers.doctor.checks.redis import check_redis
@@ -94,6 +94,18 @@ def test_too_little_room_is_a_warning_with_a_remedy(store: RunStore, own_redis: 
     megabytes = int(str(result.fix).partition("maxmemory to ")[2].partition(" MB")[0])
     client.config_set("maxmemory", f"{megabytes}mb")
     assert not measured(store).is_tight
+
+
+def test_a_user_who_may_not_ask_is_told_so(store: RunStore, own_redis: RedisServer) -> None:
+    """Not that no run has ended: one has."""
+    client = store._client
+    Planter(client, store.keys).plant(DONE)
+    client.acl_setuser("x", enabled=True, passwords=["+x"], keys=["*"], commands=["+@all", "-memory|usage"])
+    try:
+        settings = Settings.from_env({"REDIS_URL": f"redis://x:x@{own_redis.url.rpartition('@')[2]}"})
+        assert "unknown, Redis does not tell its memory" in said(room_of(settings))
+    finally:
+        client.acl_deluser("x")
 
 
 def test_queues_shows_the_room(store: RunStore, own_redis: RedisServer, capsys: pytest.CaptureFixture[str]) -> None:

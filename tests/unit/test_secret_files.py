@@ -43,6 +43,28 @@ def test_each_secret_can_be_a_file_of_its_name(name: str, tmp_path: Path) -> Non
         link.unlink()
 
 
+def test_a_byte_order_mark_is_not_the_secret(tmp_path: Path) -> None:
+    """As an editor on Windows writes it."""
+    (tmp_path / "REDIS_PASSWORD").write_text(f"{SECRET}\r\n", encoding="utf-8-sig")
+    password = Settings.from_env({SECRETS_DIR: str(tmp_path)}).redis_password
+    assert password is not None
+    assert password.get_secret_value() == SECRET
+
+
+def test_two_files_of_one_variable_have_one_value(tmp_path: Path) -> None:
+    """In capital and in small letters: which one counts would be a guess."""
+    capitals, small = tmp_path / "TWS_PASSWORD", tmp_path / "tws_password"
+    capitals.write_text(SECRET, encoding="utf-8")
+    small.write_text(f"{SECRET}\n", encoding="utf-8")
+    password = TwsSettings.from_env({SECRETS_DIR: str(tmp_path)}).password
+    assert password is not None
+    assert password.get_secret_value() == SECRET
+    small.write_text("another-planted-4711", encoding="utf-8")
+    with pytest.raises(ConfigurationError) as error:
+        TwsSettings.from_env({SECRETS_DIR: str(tmp_path)})
+    assert str(error.value) == f"TWS_PASSWORD: {small} has another value than {capitals}"
+
+
 def test_a_process_reads_only_the_files_of_its_settings(tmp_path: Path) -> None:
     """What else is there, such as another process's secret or a folder of the cluster, is none of its business."""
     (tmp_path / "kubernetes.io").mkdir()
