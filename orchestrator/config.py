@@ -388,7 +388,8 @@ class Settings(RedisSettings):
             _, value, _ = parse_sentinel(value)
         # kombu and redis-py write Unix sockets differently, so no such URL serves both broker and store.
         if not value.startswith(("redis://", "rediss://")):
-            raise InvalidValue("must start with {choices} or {last}", choices="redis://", last="rediss://")
+            choices = "redis://, rediss://, redis+sentinel://"
+            raise InvalidValue("must start with {choices} or {last}", choices=choices, last="rediss+sentinel://")
         address = without_tls_options(value)
         try:
             host = parse_url(address).get("host", "")  # type: ignore[no-untyped-call]  # redis-py leaves it untyped

@@ -35,7 +35,7 @@ _JOBS_IN_A_ROW = 3
 @click.command("watch")
 @click.argument("run_id", shell_complete=run_ids)
 @click.option("--after", default="0", metavar="EVENT", show_default=True, help="Resume after this event id.")
-@click.option("--results", is_flag=True, help="With --json: each source's data and evidence with its end.")
+@click.option("--results", is_flag=True, help="With --json: each source's data and evidence in its source_finished.")
 @json_option
 @redis_url_option
 @pass_context
@@ -169,10 +169,10 @@ def cancel(context: CliContext, /, *, run_id: str, as_json: bool, redis_url: str
     shell_complete=words(lambda: OUTCOMES),
     help="With this outcome; repeatable.",
 )
-@click.option("--job", metavar="JOB", help="About this job, as far as it is named, or a pattern.")
+@click.option("--job", metavar="JOB", help="About this job, by as many parts of its name as are given, or a pattern.")
 @click.option("--instance", metavar="NAME", help="Of this TWS instance.")
 @click.option("--user", metavar="ID", help="Of this user.")
-@click.option("--since", metavar="TIME", help="Submitted for so long (30m, 2h, 7d) or since a time (2026-11-29).")
+@click.option("--since", metavar="TIME", help="Submitted within this time (30m, 2h, 7d), or since then (2026-11-29).")
 @click.option(
     "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, metavar="N", help="How many runs to show."
 )

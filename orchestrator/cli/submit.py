@@ -57,8 +57,8 @@ def command(
 
     Progress goes to standard error, the answer to standard output. Ctrl-C detaches; the run goes on.
 
-    Exit codes: 0 complete, 1 failed, 2 usage, 3 partial, 4 timed out, 5 broker or store unreachable, 6 cancelled,
-    130 interrupted.
+    Exit codes: 0 complete, 1 failed, 2 usage or configuration, 3 partial, 4 timed out, 5 broker or store unreachable,
+    or overloaded, 6 cancelled, 130 interrupted.
     """
     settings = context.settings(redis_url)
     request = build_request(settings, message, options)

@@ -43,7 +43,7 @@ def command(
     """
     for number in numbers:
         if number not in SCENARIO_NUMBERS:
-            raise no_scenario(number)
+            raise no_scenario(number, scored=True)
     scenarios = [get_scenario(number) for number in dict.fromkeys(numbers or SCENARIO_NUMBERS)]
     cases: tuple[LogCase, ...] = () if numbers else shipped_cases()
     if cases_file is not None:

@@ -169,7 +169,7 @@ def test_defaults_are_told_in_the_language(cli: Cli) -> None:
         (
             "submit x --redis-url http://x",
             "must start with",
-            "deve começar com redis:// ou",
+            "deve começar com redis://, rediss://",
             "debe empezar por redis://",
         ),
         ("get nope", "is no run id", "'nope' não é o id de uma execução", "'nope' no es el id de una ejecución"),

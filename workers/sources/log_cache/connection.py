@@ -48,7 +48,10 @@ def _checked(url: str) -> str:
     if url.startswith("redis+socket://"):  # kombu's form of unix://
         url = "unix://" + url.removeprefix("redis+socket://").replace("virtual_host=", "db=")
     if not url.startswith(("redis://", "rediss://", "unix://")) and not is_sentinel(url):
-        raise ConfigurationError("RESYNC_LOG_CACHE_URL (or REDIS_URL) must start with redis://, rediss:// or unix://")
+        raise ConfigurationError(
+            "RESYNC_LOG_CACHE_URL (or REDIS_URL) must start with redis://, rediss://, redis+sentinel://, "
+            "rediss+sentinel:// or unix://"
+        )
     try:
         single = single_url(url)
         parse_url(without_tls_options(single))
