@@ -34,6 +34,8 @@ no watcher does; the others get the raw data. More threads would take longer tha
 JOB_SECONDS = 0.01
 """Seconds that the rules take for each job of a run with many, when no two of them have a cause in common."""
 _BY_RULES = threading.BoundedSemaphore(MAX_BY_RULES)
+MAX_MISSING = 20
+"""Sources without an answer that a line of the log names."""
 MAX_UNHOOKED = 10_000
 """Runs that are remembered for their hooks."""
 _NO_WORKER, _NO_WATCHER = {"skipped": "no_worker"}, {"skipped": "no_watcher"}
@@ -279,6 +281,10 @@ class Finisher:
             _LOGGER.info("commit_refused run_id=%s status=%s by=%s", report.run_id, status, self._by)
             return None
         log_performance(performance_event(report.run_id, conclusion.aggregated))
+        # Of those nobody has logged how they ended: the worker is dead, or there was none.
+        if missing := [item for item in conclusion.envelopes if item.key not in conclusion.record.envelopes]:
+            sources = ",".join(f"{item.key}:{item.outcome.value}" for item in missing[:MAX_MISSING])
+            _LOGGER.warning("sources_missing run_id=%s count=%s sources=%s", report.run_id, len(missing), sources)
         log_committed(report)
         run_after_commit(self._after_commit, report)
         return report

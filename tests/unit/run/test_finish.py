@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -86,8 +86,8 @@ def run() -> Iterator[Ready]:
 
 
 @contextmanager
-def answered_run(jobs: tuple[str, ...] = ("BATCH001",), **data: Any) -> Iterator[Ready]:
-    """A run whose sources have answered; ``data`` is part of each envelope's."""
+def answered_run(jobs: tuple[str, ...] = ("BATCH001",), but: Collection[str] = (), **data: Any) -> Iterator[Ready]:
+    """A run whose sources have answered, ``but`` these; ``data`` is part of each envelope's."""
     client = fakeredis.FakeRedis(decode_responses=True)
     store = RunStore(client, Settings.from_env({}))
     store.open(RUN, TroubleshootRequest(message="Job BATCH001 falhou", job_name="BATCH001"), nonce=new_token())
@@ -97,6 +97,8 @@ def answered_run(jobs: tuple[str, ...] = ("BATCH001",), **data: Any) -> Iterator
     store.put_plan(RUN, "d", Plan(pipeline="troubleshoot", routing=routing, sources=planned, reason="test"))
     store.mark_dispatched(RUN, "d")
     for item in planned:
+        if item.source in but:
+            continue
         store.begin_source(RUN, item.key, item.key, source=item.source, job=item.job, worker="w")
         envelope = SourceEnvelope(
             source=item.source,
@@ -458,6 +460,20 @@ def test_the_performance_event_is_logged_by_who_commits(run: Ready, caplog: pyte
             "speedup_factor": "4.00x",
         }
     ]
+
+
+def test_the_log_names_the_sources_without_an_answer(caplog: pytest.LogCaptureFixture) -> None:
+    """A worker that died, or was never there, logs no end of its source; who commits does, and only then."""
+    with answered_run(but=("metrics",)) as run:
+        run.move_deadline(0)
+        Finisher(run.store, by="watcher").finish_at_deadline(RUN)
+    (line,) = (record for record in caplog.records if record.msg.startswith("sources_missing"))
+    assert line.levelname == "WARNING"
+    assert line.getMessage() == f"sources_missing run_id={RUN} count=1 sources=metrics|BATCH001:not_started"
+    caplog.clear()
+    with answered_run() as run:
+        Finisher(run.store, by="test").finish(RUN)
+    assert "sources_missing" not in caplog.text
 
 
 def test_a_deadline_finisher_commits_what_is_there(run: Ready) -> None:
