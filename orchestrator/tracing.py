@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-from orchestrator.logs import get_logger
+from orchestrator.logs import get_logger, shown
 
 _LOGGER = get_logger(__name__)
 API = "opentelemetry.trace"
@@ -181,7 +181,12 @@ class _Provider:
             return None
         with self._lock:
             if self._made is None or self._made[0] != os.getpid():
-                self._made = os.getpid(), _make_provider(self._service)
+                try:
+                    self._made = os.getpid(), _make_provider(self._service)
+                except Exception as error:  # noqa: BLE001  # border: OpenTelemetry's variables; runs need no traces
+                    _LOGGER.warning("tracing_not_started error=%s", shown(error))
+                    self._service = None
+                    return None
             return self._made[1]
 
     def stop(self) -> None:
@@ -209,6 +214,9 @@ def start_tracing(environ: Mapping[str, str], *, service: str) -> None:
             import_module(name)
     except ImportError as error:
         _LOGGER.warning("tracing_not_installed package=%s extra=otel", error.name)
+        return
+    except ValueError as error:
+        _LOGGER.warning("tracing_not_started error=%s", shown(error))
         return
     api = sys.modules[API]
     if isinstance(api.get_tracer_provider(), api.ProxyTracerProvider):

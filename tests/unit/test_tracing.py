@@ -181,6 +181,29 @@ def test_a_collector_that_is_away_delays_nothing(kind: str) -> None:
     assert float(ended) < 9
 
 
+UNTRACED = """
+import logging, os, sys
+from orchestrator.tracing import span, start_tracing
+logging.basicConfig(stream=sys.stdout, format="%(message)s")
+start_tracing(os.environ, service="w@h")
+for name in ("first", "second"):
+    with span(name):
+        print(name)
+"""
+
+
+@pytest.mark.parametrize("wrong", ["OTEL_BSP_MAX_QUEUE_SIZE=100", "OTEL_SPAN_LINK_COUNT_LIMIT=abc"])
+def test_a_wrong_variable_of_opentelemetry_costs_the_traces_alone(wrong: str) -> None:
+    """The tasks of the run go on, and one line says why there are no traces."""
+    name, _, value = wrong.partition("=")
+    environ = os.environ | {ENDPOINTS[1]: "http://127.0.0.1:9", name: value}
+    done = subprocess.run(
+        [sys.executable, "-c", UNTRACED], env=environ, capture_output=True, text=True, check=True, timeout=200
+    )
+    lines = [line for line in done.stdout.splitlines() if line.startswith(("tracing", "first", "second"))]
+    assert [line.split(" ")[0] for line in lines] == ["tracing_not_started", "first", "second"]
+
+
 def test_a_worker_of_an_earlier_version_ignores_the_header() -> None:
     """The shape that messages are checked against does not name it: what is not named is not looked at."""
     from orchestrator.broker.messages import _TaskHeaders
