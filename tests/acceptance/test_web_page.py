@@ -280,7 +280,7 @@ def test_errors_are_told_in_words(page: Page, here: str) -> None:
     show = "import('./page/dom.js').then(({ Problem, show }) => show(new Problem(%d, {detail: '<b>x</b>'}, %d)))"
     for status, words in [
         (0, "não responde"),
-        (401, "É preciso entrar"),
+        (401, "É preciso fazer login"),
         (403, "Acesso negado"),
         (409, "Conflito"),
         (429, "Pedidos demais no momento. Tente de novo em 7 segundos."),
