@@ -12,6 +12,7 @@ from orchestrator.broker.sizing import Sizing, size_queue
 from orchestrator.cli.context import CliContext, pass_context
 from orchestrator.cli.options import Seconds, json_option, redis_url_option
 from orchestrator.config import Settings
+from orchestrator.errors import StoreUnreachable
 from orchestrator.i18n.message import Message, Text
 from orchestrator.store.room import room_of
 
@@ -63,7 +64,12 @@ def command(
     """
     settings = context.settings(redis_url)
     while True:
-        _show(context, settings, target_wait, as_json=as_json)
+        try:
+            _show(context, settings, target_wait, as_json=as_json)
+        except StoreUnreachable as error:
+            if watch is None:
+                raise
+            context.say(Message("error: {message}", message=error.message))
         if watch is None:
             return 0
         time.sleep(watch)

@@ -388,16 +388,22 @@ def test_queues_are_told_in_words_of_the_language(
 
 
 def test_queues_are_watched_until_interrupted(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """``--watch`` shows them again and again; as JSON one object after the other."""
+    """``--watch`` shows them again and again, also after Redis was away; as JSON one object after the other."""
     pauses: list[float] = []
+
+    def read(_: object) -> object:
+        if len(pauses) == 1:
+            raise StoreUnreachable
+        return QUEUES, [], {}
 
     def sleep(seconds: float) -> None:
         pauses.append(seconds)
         if len(pauses) == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("orchestrator.cli.queues.read_queues", lambda _: (QUEUES, [], {}))
+    monkeypatch.setattr("orchestrator.cli.queues.read_queues", read)
     monkeypatch.setattr("orchestrator.cli.queues.time.sleep", sleep)
     result = cli("queues", "--watch", "5", "--json")
     assert (result.code, pauses) == (130, [5.0] * 3)
-    assert result.out.count('"target_wait_seconds"') == 3
+    assert result.out.count('"target_wait_seconds"') == 2
+    assert result.err.startswith("error: ")
