@@ -15,8 +15,9 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from orchestrator.client.aio import AsyncTroubleshootClient
 from orchestrator.config import Settings
-from orchestrator.errors import ConfigurationError
+from orchestrator.errors import ConfigurationError, InvalidRequest
 from orchestrator.models import Report, RunId, RunPage, RunSnapshot, RunSummary, TroubleshootRequest
+from orchestrator.nearest import not_known
 from orchestrator.store.events import START, check_event_id
 from orchestrator.store.run_filter import OUTCOMES, STATES
 from orchestrator.store.run_list import MAX_LISTED
@@ -27,6 +28,7 @@ from orchestrator.web.event_stream import KEEP_ALIVE_SECONDS, MAX_READERS, Event
 from orchestrator.web.problems import Docs, ProblemRoute, problem_docs
 from orchestrator.web.submission import Identity, Patience, Rerun, body_docs, make_filter, make_request, make_rerun
 
+LIST_PARAMETERS = ("limit", "after", "state", "outcome", "job", "instance", "user", "since")
 _OF_BODIES = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 _RUN_LIST = TypeAdapter(tuple[RunSummary, ...])
 _NEXT_PAGE: Docs = {
@@ -202,6 +204,9 @@ def create_router(
         ] = None,
     ) -> Response:
         """The newest runs, newest first; `Link` has the next page, which there can be after an empty one too."""
+        # A misspelt filter would list everything.
+        for name in request.query_params.keys() - set(LIST_PARAMETERS):
+            raise InvalidRequest("{field}: {problem}", field="query", problem=not_known(name, LIST_PARAMETERS))
         where = own_runs(
             make_filter(state=state, outcome=outcome, job=job, instance=instance, user=user, since=since), identity
         )

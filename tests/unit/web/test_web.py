@@ -345,6 +345,10 @@ def test_a_list_is_filtered_and_read_page_by_page() -> None:
         ("job=a!", "job: 'a!' is not a TWS job name"),
         ("since=ontem", "since: 'ontem' is no time; write how long ago (30m, 2h, 7d) or when (2026-11-29, "),
         ("limit=0", "limit: must be greater than or equal to 1"),
+        (
+            "stat=open",
+            "query: 'stat' is not known; known: limit, after, state, outcome, job, instance, user, since; did ",
+        ),
     ],
 )
 def test_a_wrong_filter_is_named_with_what_it_must_be(query: str, told: str) -> None:
