@@ -82,7 +82,7 @@ test-lowest: $(DEV) $(LOWEST) ## the wheel beside the lowest versions: client, w
 	@rm -rf build/lowest && $(BIN)/hatchling build -t wheel -d build/lowest
 	@.venv-lowest/bin/python -m pip --disable-pip-version-check install --quiet --no-deps --force-reinstall build/lowest/*.whl
 	@.venv-lowest/bin/python -m pip --disable-pip-version-check check
-	$(PYTEST:$(BIN)/%=.venv-lowest/bin/%) -p no:cacheprovider $(LOWEST_TESTS) $(ARGS)
+	$(PYTEST:$(BIN)/%=.venv-lowest/bin/%) -o cache_dir=.venv-lowest/.pytest_cache $(LOWEST_TESTS) $(ARGS)
 	@.venv-lowest/bin/resync-troubleshoot demo
 
 .PHONY: faults
