@@ -161,4 +161,4 @@ def test_a_model_is_scored_on_the_same_set() -> None:
 def test_asking_for_a_model_that_is_not_configured_is_an_error() -> None:
     """--llm without LLM_MODEL names the variable, and an unknown scenario the list."""
     assert "LLM_MODEL" in str(_invoke(["--llm", "--scenario", "1"], {"LLM_MODEL": ""}).exception)
-    assert "demo --list" in str(_invoke(["--scenario", "11"], {}).exception)
+    assert "demo --list" in str(_invoke(["--scenario", "12"], {}).exception)
