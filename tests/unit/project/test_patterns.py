@@ -253,7 +253,7 @@ def test_every_pattern_is_linear() -> None:
 
 def test_what_is_not_linear_is_found() -> None:
     """The texts made for a pattern find the usual kinds of backtracking, and leave the ways to avoid it alone."""
-    for pattern in (r"\s*\n\s*x", r"(?:ab+)+c", r"<[^>]*>"):
+    for pattern in (r"\s*\n\s*x", r"(?:ab+)+c", r"<[^>]*?>"):
         assert any(is_slow(re.compile(pattern), *text) for text in hostile_texts(re.compile(pattern))), pattern
     for pattern in (r"\bx\s{0,9}y", r"(?<!\w)\w++@x", r"a[^ab\n]*+b"):
         assert not any(is_slow(re.compile(pattern), *text) for text in hostile_texts(re.compile(pattern))), pattern
